@@ -153,8 +153,8 @@ class Canary:
 # --- the flight recorder --------------------------------------------------------------------------------------------
 
 # Runs first in the child process. Python reports every security-relevant action to audit hooks (PEP 578), and a hook
-# cannot be removed again. Still, code in the same process could tamper with the recorder's variables: this shows what an
-# attack does, it is no jail.
+# cannot be removed again. Still, code in the same process could tamper with the recorder: it shows what an attack does,
+# it is no jail.
 _RECORDER = """
 import json, os, sys
 _tape = os.fdopen(os.dup(1), "w")
