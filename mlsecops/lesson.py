@@ -157,6 +157,7 @@ class Canary:
 # it is no jail.
 _RECORDER = """
 import json, os, sys
+sys.path.append({root!r})
 _tape = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 _watched = {watched!r}
@@ -230,7 +231,7 @@ def run_recorded(code: str, folder: Path, *, before: str = "", timeout: float = 
     """Run code in a child process and record what it does: classes looked up, commands, files written, connections.
 
     Args:
-        code: Python source, run with `folder` as the current directory.
+        code: Python source, run with `folder` as the current directory. It can import this course's package.
         folder: a `workspace()`; its path is shortened to `.` in what is recorded.
         before: source that runs before the recorder is switched on, such as `"import torch"`, whose own start-up
             would only be noise on the tape.
@@ -240,7 +241,7 @@ def run_recorded(code: str, folder: Path, *, before: str = "", timeout: float = 
         A `Recording`. A failing child is an outcome, not an exception: see `Recording.error`.
     """
     folder = Path(folder).resolve()
-    source = _RECORDER.format(watched=_WATCHED) + before + "\n_armed = True\n" + code
+    source = _RECORDER.format(root=str(ROOT), watched=_WATCHED) + before + "\n_armed = True\n" + code
     keep = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME") if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter on the lesson's own source
