@@ -1,0 +1,197 @@
+"""The commands of course.py. Standard library only: what needs more runs in `.venv`, which this makes first."""
+
+# ruff: noqa: S314, S603 - only our own commands and reports
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from authoring import BUILD, NOTEBOOKS, ROOT, UserError, address, lessons, pins
+from authoring.install import PYTHON, let_end, set_up
+
+# Beyond outputs, what an editor or Colab leaves in a notebook; Colab's executionInfo even holds the learner's name.
+EXTRA_KEYS = (
+    "metadata.papermill metadata.widgets metadata.language_info.version cell.metadata.executionInfo "
+    "cell.metadata.outputId cell.metadata.colab cell.metadata.id cell.metadata.papermill cell.attachments"
+)
+CELL_TIMEOUT = 600  # seconds; nbval would wait 2000 for a kernel that has died
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command of course.py.
+
+    Returns:
+        The exit code: 0 fine, 1 something failed, 2 wrong usage, 130 interrupted with Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # an old Windows console cannot show every character
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The next call goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="course.py", description="MLSecOps, hands on. The first call makes .venv and installs into it."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, does: Callable, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=does, name=name)
+        return sub
+
+    run = command("run", _run, "execute the lessons; results in build/")
+    run.add_argument("--only", metavar="ID", help="one lesson (H2b), or all parts of one (H2)")
+    run.add_argument("--fast", action="store_true", help="smaller experiments, for a quick look")
+    run.add_argument("--seed", type=int, default=7, metavar="N", help="seed of every random number (7)")
+    command("lab", _lab, "open the course in JupyterLab")
+    command("test", _test, "run every check: style, unit tests, all lessons executed twice and compared")
+    address.add_arguments(command("address", address.run, "rewrite badges, links and set-up cells from pyproject.toml"))
+    pins.add_arguments(command("pins", pins.run, "compile the requirements from pyproject.toml (needs uv)"))
+    return parser
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    lessons(options.only)  # a wrong id is said before anything is installed
+    with only_one_at_a_time("run"):
+        set_up("requirements.txt")
+        given = ["--only", options.only] if options.only else []
+        fast = ["--fast"] if options.fast else []
+        return call("-m", "authoring.execute", *given, *fast, "--seed", str(options.seed))
+
+
+def _lab(options: argparse.Namespace) -> int:
+    with only_one_at_a_time("lab"):
+        set_up("requirements.txt")
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return call("-m", "jupyterlab", NOTEBOOKS / "00_start_here.ipynb", f"--ServerApp.root_dir={ROOT}", *root)
+
+
+def _test(options: argparse.Namespace) -> int:
+    with only_one_at_a_time("test"):
+        set_up("requirements-test.txt")
+        started, outcomes = time.monotonic(), []
+        for heading, check in _checks():
+            print(f"\n--- {heading} ".ljust(100, "-"), flush=True)
+            start = time.monotonic()
+            code = check()
+            outcomes.append((heading, code, time.monotonic() - start))
+            print(f"{'ok' if code == 0 else 'FAILED'} in {outcomes[-1][2]:.1f} s", flush=True)
+        return _summary(outcomes, time.monotonic() - started)
+
+
+def _checks() -> Iterator[tuple[str, Callable[[], int]]]:
+    """Every check of a change: a heading and what to call. Those after a failure run all the same."""
+    notebooks = sorted(NOTEBOOKS.glob("*.ipynb"))
+    stripped = ["--verify", "--keep-id", "--extra-keys", EXTRA_KEYS, *notebooks]
+    reports = {name: BUILD / f"{name}.xml" for name in ("pytest", "nbval")}
+    for report in reports.values():
+        report.unlink(missing_ok=True)
+    yield "ruff: style", lambda: call("-m", "ruff", "check", ".")
+    yield "ruff: format", lambda: call("-m", "ruff", "format", "--check", ".")
+    yield "codespell: spelling", lambda: call("-m", "codespell_lib", ".")
+    yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", *stripped)
+    yield "address: badges and set-up cells", lambda: call("course.py", "address", "--check")
+    yield "pins: requirements as declared", lambda: call("course.py", "pins", "--check")
+    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", f"--junitxml={reports['pytest']}")
+    yield "papermill: every lesson", lambda: call("-m", "authoring.execute")
+    yield "nbval: every lesson again, the same", lambda: call(*nbval_arguments(), f"--junitxml={reports['nbval']}")
+
+
+def nbval_arguments(*executed) -> list:
+    """Python's arguments to execute notebooks again and compare each stored output; all executed lessons by default."""
+    executed = executed or sorted((BUILD / "executed").glob("*.ipynb"))
+    sanitize = ROOT / "tests" / "nbval_sanitize.cfg"
+    options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider"]
+    return ["-m", "pytest", *options, f"--nbval-sanitize-with={sanitize}", *executed]
+
+
+def _summary(outcomes: list[tuple[str, int, float]], seconds: float) -> int:
+    print("\n" + " summary ".center(100, "-"))
+    for heading, code, took in outcomes:
+        print(f"{'ok' if code == 0 else 'FAILED':8}{took:7.1f} s  {heading}")
+    # One last line in pytest's words, over the tests of both pytest runs and each other check as one.
+    passed, failed = 0, 0
+    for heading, code, _ in outcomes:
+        report = BUILD / f"{heading.split(':')[0]}.xml"
+        if report.is_file():
+            suite = next(ET.parse(report).iter("testsuite"))
+            bad = int(suite.get("failures")) + int(suite.get("errors"))
+            passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
+            failed += bad or code != 0
+        else:
+            passed, failed = passed + (code == 0), failed + (code != 0)
+    print(f"\n{f'{failed} failed, ' if failed else ''}{passed} passed in {seconds:.1f}s")
+    return 1 if failed else 0
+
+
+# --- how commands are run -------------------------------------------------------------------------------------------
+
+
+def call(*arguments) -> int:
+    """Run the course's own Python with these arguments and return its exit code."""
+    with subprocess.Popen([PYTHON, *arguments], cwd=ROOT) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            let_end(child)
+            raise
+
+
+@contextmanager
+def only_one_at_a_time(name: str) -> Iterator[None]:
+    """Hold the checkout's lock. The operating system gives it back when the process ends, however it ends.
+
+    Raises:
+        UserError: another course.py holds it, or the folder cannot be written to.
+    """
+    path = BUILD / "course.lock"
+    try:
+        BUILD.mkdir(exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{ROOT} cannot be written to ({error.strerror}). Copy the course to a folder of your own."
+        ) from None
+    with file:
+        if not _lock(file):
+            file.seek(0)
+            raise UserError(
+                f"Another course.py is at work in this folder ({file.read().strip() or 'starting'}). "
+                "Wait until it has finished, or stop it."
+            )
+        file.truncate(0)
+        file.write(f"{name}, process {os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _lock(file) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(1 << 20)  # Windows locks bytes against reading too: one far behind the text
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,12 @@
+"""One door to the course: python course.py run | lab | test. Needs nothing but Python 3.11 or newer."""
+
+import sys
+
+# This file must stay readable to the oldest Python, which would otherwise answer with a syntax error.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit("This course needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
+
+from authoring.door import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
