@@ -1,0 +1,1 @@
+"""The learner's package: one small module per subject of the course."""
