@@ -81,11 +81,14 @@ def manifest_entry(name, folder=DATA):
     """
     path = Path(folder) / "manifest.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["files"][name]
+        entry = json.loads(path.read_text(encoding="utf-8"))["files"][name]
+        if not isinstance(entry["sha256"], str) or not isinstance(entry["bytes"], int):
+            raise TypeError("a hash and a size are needed")
     except OSError as error:
         raise MissingDataError(f"{path} cannot be read: {error.strerror}. Restore it with git.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise MissingDataError(f"{path} does not describe {name}. Restore it with git.") from error
+    return entry
 
 
 def read_checked(path, sha256, hint=""):

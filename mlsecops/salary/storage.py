@@ -7,7 +7,6 @@ The safe way is a folder of two files: ``model.safetensors`` (numbers) and ``met
 """
 
 import json
-import math
 import re
 from pathlib import Path
 
@@ -101,8 +100,8 @@ def metadata_problem(metadata):
     for name, pair in bounds.items():
         if not (isinstance(pair, list) and len(pair) == 2 and all(map(_finite, pair)) and pair[0] <= pair[1]):
             return f"has bounds of {name} that are not [low, high]"
-    if not isinstance(countries, list) or not all(isinstance(name, str) and 0 < len(name) < 100 for name in countries):
-        return "has countries that are not short strings"
+    if not isinstance(countries, list) or not all(map(_short_text, countries)):
+        return "has countries that are not short printable strings"
     if countries[:1] != [OTHER] or len(set(countries)) != len(countries):
         return f'has countries that repeat or do not start with "{OTHER}"'
     if not (metadata["data_sha256"] is None or re.fullmatch("[0-9a-f]{64}", str(metadata["data_sha256"]))):
@@ -115,7 +114,11 @@ def metadata_problem(metadata):
 
 
 def _finite(value):
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < 1e12  # also refuses NaN, and integers that no float can hold
+
+
+def _short_text(value):
+    return isinstance(value, str) and 0 < len(value) < 100 and value.isprintable()
 
 
 def _no_constant(name):
