@@ -114,6 +114,7 @@ def lesson_table(series: list[Path], address: Address, folder: str) -> str:
     rows = ["| Lesson | Minutes | Open |", "|---|---:|---|"]
     for path in series:
         title, minutes = front_matter(_read(path))
+        title = title.replace("|", r"\|")
         rows.append(f"| [{title}]({folder}{path.name}) | {minutes} | {address.badge(path.name)} |")
     return "\n".join(rows)
 
@@ -127,8 +128,9 @@ def front_matter(notebook: dict) -> tuple[str, str]:
 
 
 def _with_badge(source: str, badge: str) -> str:
-    if BADGE_LINE.search(source):
-        return BADGE_LINE.sub(lambda _: badge, source, count=1)
+    before, *rest = BADGE_LINE.split(source)
+    if rest:
+        return re.sub(r"\n{3,}", "\n\n", before + badge + "".join(rest))
     heading, _, rest = source.partition("\n")
     return f"{heading}\n\n{badge}\n{rest}".rstrip("\n")
 

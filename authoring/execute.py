@@ -149,17 +149,21 @@ def _start_worker(cells) -> None:
     warnings.simplefilter("ignore")
 
 
-class _ThisPython(KernelSpecManager):
+class OwnPython(KernelSpecManager):
     """Whatever kernel a notebook names, and whatever "python3" means on this machine: run it with this Python."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         return KernelSpec(resource_dir=ipykernel.kernelspec.RESOURCES, **ipykernel.kernelspec.get_kernel_dict())
 
 
-class _Kernel(AsyncKernelManager):
+class OwnKernel(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _this_python(self) -> KernelSpecManager:
-        return _ThisPython(parent=self)
+        return OwnPython(parent=self)
+
+    @default("transport_encryption")
+    def _encrypted(self) -> str:
+        return "auto"  # else anybody on this machine could read along, and each kernel says so in a warning
 
 
 class _PeakMemory(threading.Thread):
@@ -208,7 +212,7 @@ def _execute(path: Path, folder: Path, parameters: dict, timeout: int) -> Outcom
                     request_save_on_cell_execute=False,
                     cwd=path.parent,
                     execution_timeout=timeout,
-                    kernel_manager_class=_Kernel,
+                    kernel_manager_class=OwnKernel,
                     on_cell_start=lambda cell, **_: at.update(cell=cell.get("id", "?")),
                     on_cell_complete=lambda **_: _finished_cells.put(1),
                 )
