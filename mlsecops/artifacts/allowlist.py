@@ -1,0 +1,350 @@
+"""Which globals a data-only file may reach, and what it may do with each.
+
+The names stand in ``allowed.txt``, one line per module: permission letters, module, names. Exact names only: a prefix
+such as "numpy." would let in numpy's own file readers and its test runner. The letters:
+
+    r  the name may stand as a value (a class or a dtype, or a function that a fitted model keeps)
+    c  it may be called            n  instances may be created without running __init__
+    b  an instance's state may be set     k  items may be stored in it     l  items may be appended to it
+
+A letter is given only where that step is harmless whatever its arguments are, or where ``CHECKS`` below holds the
+arguments to what ordinary data gives. What was looked at for each class: __new__, __init__ (when called), __reduce__'s
+target, __setstate__. Classes left out on purpose: scipy's frozen distributions (their __setstate__ compiles text),
+functools.partial, operator.attrgetter, ufunc lookups by name, anything that opens a file or imports by name.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+DTYPE = ("numpy", "dtype")
+JOBLIB_ARRAY = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+
+# Modules named in words when a stream reaches into them. This list decides no verdict of "safe": a name is allowed
+# by standing in allowed.txt, never by being absent here.
+DANGEROUS_MODULES = frozenset(
+    """os posix nt posixpath ntpath sys subprocess builtins __builtin__ importlib imp runpy pty pdb bdb code codeop
+    commands ctypes cffi _ctypes marshal pickle _pickle cPickle shelve dill cloudpickle types inspect operator
+    _operator functools _functools itertools shutil socket _socket socketserver ssl http urllib urllib2 requests
+    webbrowser tempfile pathlib glob fileinput io _io signal threading _thread multiprocessing concurrent asyncio atexit
+    gc weakref trace timeit profile cProfile pip ensurepip venv site setuptools distutils pkgutil zipimport linecache
+    logging smtplib ftplib telnetlib poplib imaplib nntplib xmlrpc uu antigravity this doctest unittest pydoc test
+    idlelib lib2to3 compileall py_compile platform resource mmap fcntl readline cmd sqlite3 dbm _winreg winreg
+    _posixsubprocess _aix_support _osx_support nturl2path pstats tkinter turtle zipapp""".split()  # noqa: SIM905
+)
+
+
+@cache
+def _allowed():
+    table = {}
+    for line in (Path(__file__).parent / "allowed.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            letters, module, *names = line.split()
+            for name in names:
+                table[module, name] = table.get((module, name), "") + letters
+    return table
+
+
+def permission(module, name):
+    """The permission letters of a global, or None when it is not listed."""
+    return _allowed().get((module, name))
+
+
+def explain(module, name):
+    """(rule, detail) for a stream that reaches an unlisted global."""
+    full = f"{module}.{name}"
+    top = module.split(".")[0]
+    if top in DANGEROUS_MODULES:
+        return (
+            "dangerous-global",
+            f"it reaches {full}: with names from {top} a file can run commands, not just hold data",
+        )
+    if is_module_class(module):
+        return "pickled-module", (
+            f"it holds a whole pickled torch module ({full}), that is code by name, not just weights; ask for a state dict"
+        )
+    if module == "__main__":
+        return "unlisted", f"it needs {full}, a class from the script that saved it: its code decides what loading does"
+    return "unlisted", f"it reaches {full}, which is not on the list of what plain data needs"
+
+
+def explain_call(module, name, how):
+    """(rule, detail) for a stream that does something with an unlisted global. how: "calls", "creates an instance of"."""
+    if how != "calls" and (module, name) != ("?", "?") and module.split(".")[0] not in DANGEROUS_MODULES:
+        return explain(module, name)
+    return "calls-unlisted", f"it {how} {module}.{name}, which is not on the list of what plain data needs"
+
+
+def is_module_class(module):
+    return module.startswith(("torch.nn.modules.", "torch.jit.", "torch.fx.", "torchvision.", "transformers."))
+
+
+# -- checks of arguments ------------------------------------------------------------------------------------------------
+# Each gets the abstract arguments and the machine (whose ``literal`` decodes a value or raises NotLiteral, which counts
+# as "no"); it returns True, False, or the Global whose permissions the result shall have.
+
+
+def key_of(value):
+    """(module, name) of a Global or of the Global that made an Instance; None for other values."""
+    if hasattr(value, "key"):
+        return value.key
+    return value.of.key if hasattr(value, "of") else None
+
+
+def is_class(value):
+    """True for a listed Global of which instances may be created."""
+    return hasattr(value, "may") and "n" in value.may
+
+
+def no_arguments(args, m):
+    return args == ()
+
+
+def anything(args, m):
+    return True
+
+
+def literals(args, m):
+    m.literal(args)
+    return True
+
+
+def string_encode(args, m):
+    # How protocols 0-2 spell bytes. Other codecs unpack (bombs) or load code of their own.
+    text, encoding = args
+    return type(text) is int and m.literal(encoding) in ("latin1", "latin-1", "utf-8", "ascii")
+
+
+def reconstructor(args, m):
+    # copyreg._reconstructor(cls, base, state) calls base.__new__ and base.__init__: how protocols 0 and 1 spell NEWOBJ.
+    cls, base, state = args
+    if not is_class(cls):
+        return False
+    if key_of(base) == ("builtins", "object"):
+        return cls if m.literal(state) is None else False
+    return cls if key_of(base) in {("builtins", n) for n in ("dict", "list")} and cls.may.strip("nbr") else False
+
+
+def bytearray_of(args, m):
+    if len(args) == 2:
+        return string_encode(args, m)
+    return args == () or (len(args) == 1 and type(args[0]) is int and m.data[args[0]] in b"BC\x8eXTU\x8c")
+
+
+def type_of_none(args, m):
+    return m.literal(args) == (None,)
+
+
+def default_factory(args, m):
+    # A default factory is called later, on the first missing key.
+    plain = {("builtins", n) for n in ("int", "float", "str", "bool", "list", "dict", "set", "tuple")}
+    return not args or key_of(args[0]) in plain or (type(args[0]) is int and m.literal(args[0]) is None)
+
+
+def time_zone_name(args, m):
+    name = m.literal(args[0])
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", name) is not None
+
+
+def pattern(args, m):
+    text, flags = m.literal(args)
+    return isinstance(text, str | bytes) and isinstance(flags, int)
+
+
+def array_class(args, m):
+    return args[0] if hasattr(args[0], "may") and args[0].may and key_of(args[0]) in NDARRAYS else False
+
+
+def masked_array(args, m):
+    return args[0] if all(key_of(a) in NDARRAYS for a in args[:2]) and args[0].may else False
+
+
+NDARRAYS = {
+    ("numpy", "ndarray"), ("numpy", "matrix"), ("numpy", "memmap"), ("numpy", "recarray"), ("numpy.rec", "recarray"),
+    ("numpy.matrixlib.defmatrix", "matrix"), ("numpy.matrixlib", "matrix"), ("numpy.core.records", "recarray"),
+    ("numpy._core.records", "recarray"), ("numpy.core.memmap", "memmap"), ("numpy._core.memmap", "memmap"),
+    ("numpy.ma.core", "MaskedArray"), ("numpy.ma", "MaskedArray"),
+}  # fmt: skip
+
+
+def scalar(args, m):
+    # numpy's scalar(dtype, bytes); with an object dtype the second argument would be any object.
+    return key_of(args[0]) == DTYPE and args[0].has_object is False
+
+
+def from_buffer(args, m):
+    buffer, dtype = args[0], args[1]
+    return type(buffer) is int and key_of(dtype) == DTYPE and dtype.has_object is False
+
+
+BIT_GENERATORS = {
+    "MT19937": "_mt19937",
+    "PCG64": "_pcg64",
+    "PCG64DXSM": "_pcg64",
+    "Philox": "_philox",
+    "SFC64": "_sfc64",
+}
+
+
+def bit_generator(args, m):
+    # The constructor calls a class that it is given: only numpy's own generators.
+    if not args:
+        return True
+    key = key_of(args[0])
+    if key:
+        return len(args) == 1 and (BIT_GENERATORS.get(key[1]) == key[0].removeprefix("numpy.random."))
+    return len(args) == 1 and m.literal(args[0]) in BIT_GENERATORS
+
+
+def generator(args, m):
+    maker = ("numpy.random._pickle", "__bit_generator_ctor")
+    if len(args) > 1 and key_of(args[1]) != maker:
+        return False
+    return not args or (hasattr(args[0], "of") and key_of(args[0]) == maker) or bit_generator(args[:1], m)
+
+
+def ufunc_name(args, m):
+    # Imports by name: only the arithmetic functions of numpy itself.
+    module, name = m.literal(args)
+    return module in ("numpy", "numpy.core.umath") and permission("numpy", name) is not None
+
+
+def own_class(args, m):
+    """A library's general constructor whose first argument is the class to create: it must be listed, same library."""
+    return args[0] if is_class(args[0]) else False
+
+
+def index_class(args, m):
+    return args[0] if key_of(args[0]) in INDEX_CLASSES else False
+
+
+INDEX_CLASSES = {
+    (f"pandas.core.indexes.{module}", name)
+    for module, name in {
+        ("base", "Index"), ("range", "RangeIndex"), ("multi", "MultiIndex"), ("datetimes", "DatetimeIndex"),
+        ("timedeltas", "TimedeltaIndex"), ("period", "PeriodIndex"), ("interval", "IntervalIndex"),
+        ("category", "CategoricalIndex"), ("numeric", "Int64Index"), ("numeric", "UInt64Index"),
+        ("numeric", "Float64Index"),
+    }
+}  # fmt: skip
+
+
+def tensor_from_storage(args, m):
+    return key_of(args[0]) == STORAGE
+
+
+STORAGE = ("torch", "a storage of this file")
+TENSOR_MAKERS = {
+    ("torch._utils", name)
+    for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter")
+}
+
+
+def typed_tensor(args, m):
+    # Calls its first argument with its third: only the plain tensor makers, onto plain classes.
+    maker, cls, inner = args[0], args[1], args[2]
+    plain = {("torch", "Tensor"), ("torch._tensor", "Tensor"), ("torch.nn.parameter", "Parameter"),
+             ("torch.nn.parameter", "Buffer")}  # fmt: skip
+    if key_of(maker) not in TENSOR_MAKERS or not hasattr(maker, "may") or key_of(cls) not in plain:
+        return False
+    return type(inner) is tuple and bool(CHECKS[key_of(maker)](inner, m))
+
+
+def tensor_first(args, m):
+    return (key_of(args[0]) or ("", ""))[0] in ("torch._utils", "torch._tensor")
+
+
+def nested_file(args, m):
+    # torch.storage._load_from_bytes runs torch.load on bytes inside the stream: they are scanned as a file of their own.
+    token = args[0]
+    if type(token) is not int or m.nested is None or m.data[token] not in b"BC\x8e":
+        return False
+    if token not in m.nested_done:
+        m.nested_done.add(token)
+        start, size = m.counted(m.data[token], token)
+        m.nested(m.data[start : start + size])
+    return True
+
+
+CHECKS = {
+    ("_codecs", "encode"): string_encode,
+    ("copyreg", "_reconstructor"): reconstructor,
+    ("builtins", "bytearray"): bytearray_of,
+    ("builtins", "type"): type_of_none,
+    ("builtins", "bytes"): no_arguments,
+    ("builtins", "complex"): literals,
+    ("builtins", "range"): literals,
+    ("builtins", "slice"): literals,
+    ("collections", "defaultdict"): default_factory,
+    ("types", "SimpleNamespace"): no_arguments,
+    ("zoneinfo", "ZoneInfo._unpickle"): time_zone_name,
+    ("pytz", "_p"): time_zone_name,
+    ("re", "_compile"): pattern,
+    ("array", "_array_reconstructor"): lambda args, m: key_of(args[0]) == ("array", "array"),
+    ("numpy", "dtype"): lambda args, m: start_dtype(args, m),
+    ("numpy.random._pickle", "__bit_generator_ctor"): bit_generator,
+    ("numpy.random._pickle", "__generator_ctor"): generator,
+    ("numpy.random._pickle", "__randomstate_ctor"): generator,
+    ("numpy.ma.core", "_mareconstruct"): masked_array,
+    ("pandas.core.indexes.base", "_new_Index"): index_class,
+    ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"): index_class,
+    ("torch._tensor", "_rebuild_from_type_v2"): typed_tensor,
+    ("torch._utils", "_rebuild_parameter"): tensor_first,
+    ("torch._utils", "_rebuild_parameter_with_state"): tensor_first,
+    ("torch.storage", "_load_from_bytes"): nested_file,
+    **{("torch._utils", f"_rebuild_{n}"): tensor_from_storage for n in ("tensor", "tensor_v2", "tensor_v3", "qtensor")},
+    **{(f"numpy.{c}.multiarray", "_reconstruct"): array_class for c in ("core", "_core")},
+    **{(f"numpy.{c}.multiarray", "scalar"): scalar for c in ("core", "_core")},
+    **{(f"numpy.{c}.numeric", "_frombuffer"): from_buffer for c in ("core", "_core")},
+    **{(f"numpy.{c}", "_ufunc_reconstruct"): ufunc_name for c in ("core", "_core")},
+}
+
+# -- numpy.dtype: how large an item is, and whether it holds objects, decides how the bytes after it are read --------------
+
+TYPE_CODE = re.compile(r"[<>=|]?([?biufcmMOSUV])(\d*)")
+
+
+def start_dtype(args, m):
+    """numpy.dtype(code, align, copy): a plain type code, and a copy, so that no shared dtype is changed afterwards."""
+    return (
+        type(args[0]) is int
+        and isinstance(m.literal(args[0]), str)
+        and (TYPE_CODE.fullmatch(m.literal(args[0])) is not None and bool(m.literal(args[2])))
+    )
+
+
+def finish_dtype(made, state, m):
+    """Fills in item size and object flag of a dtype after its state was set; finds states that contradict themselves.
+
+    state: (version, byte order, sub-array, names, fields, item size, alignment, flags[, metadata]); bit 0 of the flags
+    is "holds objects". A structured dtype that denies the objects of its fields would make numpy take raw bytes from
+    the file for pointers.
+    """
+    try:
+        code, digits = TYPE_CODE.fullmatch(m.literal(made.args[0])).groups()
+        itemsize, flags = m.literal(state[5]), m.literal(state[7])
+        objects = _holds_objects(code, state, m)
+        if code in "SUV":
+            size = itemsize
+        else:
+            size = int(digits or 0) or {"?": 1, "O": 8}.get(code, 0)
+        if len(state) < 8 or bool(flags & 1) != objects or (code not in "OV" and flags) or size < 0:
+            raise ValueError
+        made.itemsize, made.has_object = size, objects
+    except (ValueError, TypeError, IndexError, AttributeError, KeyError):
+        m.find("argument", "a numpy dtype whose description contradicts itself")
+
+
+def _holds_objects(code, state, m):
+    sub, fields = state[2], state[4]
+    if code != "V":
+        return code == "O"
+    inner = []
+    if type(sub) is tuple:
+        inner.append(sub[0])
+    if type(fields) is not int:  # None is a literal, so a position
+        inner += [entry[0] for entry in m.fields(fields).values()]
+    for dtype in inner:
+        if key_of(dtype) != DTYPE or dtype.has_object is None:
+            raise ValueError
+    return any(dtype.has_object for dtype in inner)
