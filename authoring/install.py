@@ -66,7 +66,7 @@ def set_up(requirements: str) -> None:
         return
     if (sys.platform, platform.machine()) == ("darwin", "x86_64"):
         raise UserError(
-            "PyTorch is no longer built for Macs with an Intel processor: open the lessons in Colab instead."
+            "PyTorch is no longer built for Intel Macs: open the lessons in Colab instead."
         )
     started = time.monotonic()
     with _readable_errors():

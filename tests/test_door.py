@@ -251,9 +251,8 @@ def test_only_takes_the_parts_of_a_lesson(untouched):
 
 
 def test_a_second_call_at_the_same_time_is_refused_and_a_killed_one_is_not_in_the_way(checkout):
-    (checkout.folder / "authoring" / "execute.py").write_text(
-        "import time; print('at work', flush=True); time.sleep(60)"
-    )
+    execute = checkout.folder / "authoring" / "execute.py"
+    execute.write_text("import time; print('at work', flush=True); time.sleep(15)")
     first = checkout.start("run")
     while "at work" not in first.stdout.readline():
         assert first.poll() is None
