@@ -65,9 +65,7 @@ def set_up(requirements: str) -> None:
     if _stamp(wanted).is_file() and _stamp(wanted).read_text() == _fingerprint(wanted) and PYTHON.exists():
         return
     if (sys.platform, platform.machine()) == ("darwin", "x86_64"):
-        raise UserError(
-            "PyTorch is no longer built for Intel Macs: open the lessons in Colab instead."
-        )
+        raise UserError("PyTorch is no longer built for Intel Macs: open the lessons in Colab instead.")
     started = time.monotonic()
     with _readable_errors():
         BUILD.mkdir(exist_ok=True)

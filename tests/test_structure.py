@@ -144,8 +144,12 @@ def leads_back(notebook, path):
 
 @full_lesson
 def length(notebook, path):
-    if not 30 <= len(notebook.cells) <= 70:
-        yield f"it has {len(notebook.cells)} cells, not 30 to 70"
+    further = [n for n, cell in enumerate(notebook.cells) if cell.source.startswith("## Going further")]
+    core = further[0] if further else len(notebook.cells)
+    if not 28 <= core <= 60:
+        yield f"its core has {core} cells before 'Going further', not 28 to 60"
+    if len(notebook.cells) > 90:
+        yield f"it has {len(notebook.cells)} cells, more than 90"
 
 
 @full_lesson
@@ -220,10 +224,11 @@ def sample() -> Notebook:
         text(front, id="h9-title"),
         program(here.setup_cell("H9"), id="h9-setup", metadata={"tags": ["setup", "parameters"]}),
         text("**Predict.** What?\n\n**Doubt.** Why?\n\n**Recap.** So.", id="h9-rhythm"),
-        text(f"## Check your understanding\n{answers}\n## Going further\n<details></details>", id="h9-questions"),
+        text(f"## Check your understanding\n{answers}", id="h9-questions"),
     ]
     for letter in "abcdefghijklmn":
         cells += [program("import numpy as np\nnp.e", id=f"h9-code-{letter}"), text("So.", id=f"h9-said-{letter}")]
+    cells.append(text("## Going further\n<details></details>", id="h9-further"))
     cells.append(text("back", id="h9-end", metadata={"tags": ["navigation"]}))
     return nbformat.v4.new_notebook(cells=cells)
 
@@ -276,12 +281,14 @@ BREAKS = [
     ("more_prose_than_code", lambda notebook: notebook.cells.__delitem__(slice(5, 12, 2))),
     ("leads_back", put(-1, tags=[])),
     ("length", lambda notebook: notebook.cells.__delitem__(slice(4, 20))),
+    ("length", lambda notebook: notebook.cells.__setitem__(slice(4, 4), notebook.cells[4:32] * 2)),
+    ("length", lambda notebook: notebook.cells.extend(notebook.cells[4:32] * 3)),
     ("questions", swap(3, "<details>", "")),
     ("questions", swap(3, "## Check your understanding", "## Questions")),
     ("rhythm", swap(2, "**Predict", "**Guess")),
     ("rhythm", swap(2, "**Doubt", "**Rest")),
     ("rhythm", swap(2, "**Recap", "**End")),
-    ("rhythm", swap(3, "## Going further", "## More")),
+    ("rhythm", swap(-2, "## Going further", "## More")),
 ]
 
 
