@@ -278,7 +278,7 @@ BREAKS = [
     ("imports_are_pinned", put(4, source="from pytest import raises")),
     ("small_cells", put(4, source="1\n" * 26)),
     ("small_cells", lambda notebook: [cell.update(source="1\n" * 9) for cell in code(notebook)]),
-    ("more_prose_than_code", lambda notebook: notebook.cells.__delitem__(slice(5, 12, 2))),
+    ("more_prose_than_code", lambda notebook: notebook.cells.__delitem__(slice(5, 14, 2))),
     ("leads_back", put(-1, tags=[])),
     ("length", lambda notebook: notebook.cells.__delitem__(slice(4, 20))),
     ("length", lambda notebook: notebook.cells.__setitem__(slice(4, 4), notebook.cells[4:32] * 2)),
