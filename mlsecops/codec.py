@@ -85,7 +85,7 @@ def _encode_numpy(value: Any, depth: int) -> Any:
 
 
 def decode(value: Any, *, finite: bool = False) -> Any:
-    """The inverse of `encode`; lists stand for tuples too, and arrays come back read-only.
+    """The inverse of `encode`; lists stand for tuples too, and arrays come back as copies of their own.
 
     Args:
         value: what `json.loads` returned.
@@ -131,7 +131,7 @@ def _decode_array(content: Any, finite: bool, depth: int) -> Any:
         raise ValueError("this dtype may not travel")
     dtype = np.dtype(name)
     array = np.frombuffer(base64.b64decode(data, validate=True), dtype)
-    array = array.reshape([int(length) for length in shape])
+    array = array.reshape([int(length) for length in shape]).copy()
     if finite and dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("NaN and infinity are not answers")
     return array

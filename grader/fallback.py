@@ -1,0 +1,178 @@
+"""Where Linux namespaces are not available: a plain process with limits. Isolation `partial`.
+
+It keeps the judge safe from a learner's code (another process, nothing unpickled, time and memory limited, killed with
+what it started), but it does not hide the file system or the network. Every start pays for the interpreter and for the
+libraries that the notebook imports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from grader.channel import Channel, Markers, Session, once
+from grader.policy import CHECK_STUB, Limits, View, clean_environment
+
+# Runs in isolated mode (-I), so that nothing in the learner's folder is imported by accident. The grader's own modules
+# come from the checkout, whose path is then forgotten: imports find the copied view. (Reading the file system still
+# finds the checkout. That is what makes this `partial`.)
+_BOOT = """
+import json, sys
+root, view, limits, marker = json.loads(sys.argv[1])
+sys.path.insert(0, root)
+from grader import fallback
+sys.path.remove(root)
+sys.path.insert(0, view)
+sys.modules.pop("mlsecops.codec"); sys.modules.pop("mlsecops")
+fallback.be_worker(limits, marker)
+"""
+
+
+class ProcessRoom:
+    """Starts one process per session."""
+
+    isolation = "partial"
+
+    def __init__(self, view: View, limits: Limits):
+        self._view, self._limits = view, limits
+
+    def session(self) -> Session:
+        """A fresh worker in a temporary folder that holds a copy of what it may import."""
+        folder = Path(tempfile.mkdtemp(prefix="mlsecops-grading-")).resolve()
+        course, scratch, marker = folder / "course", folder / "course" / "scratch", folder / "marker"
+        scratch.mkdir(parents=True)
+        _copy_view(self._view, course)
+        marker.touch()
+        environment = clean_environment(str(scratch), str(marker))
+        # Windows starts no Python without these.
+        environment |= {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
+        settings = json.dumps([str(self._view.root), str(course), asdict(self._limits), str(marker)])
+        worker = subprocess.Popen(  # noqa: S603 - our own start-up code
+            [sys.executable, "-I", "-c", _BOOT, settings],
+            cwd=scratch,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=os.name == "posix",
+        )
+        ours, theirs = socket.socketpair()
+        pumps = [
+            threading.Thread(target=_pump, args=(theirs.recv, worker.stdin.write, worker.stdin.flush), daemon=True),
+            threading.Thread(target=_pump, args=(worker.stdout.read1, theirs.sendall, None), daemon=True),
+        ]
+        for pump in pumps:
+            pump.start()
+        family = _Family(worker, str(marker))
+        reader = os.open(marker, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        layers = ["process", *(["rlimits"] if os.name == "posix" else [])]
+
+        def end() -> None:
+            family.end()
+            theirs.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+        return Session(Channel(ours), Markers(reader), layers, worker.pid, once(end))
+
+    def close(self) -> None:
+        """Nothing is left to close: every session cleans up after itself."""
+
+
+def _copy_view(view: View, course: Path) -> None:
+    package = course / "mlsecops"
+    package.mkdir()
+    for name in view.modules:
+        source = view.root / "mlsecops" / name
+        if source.is_dir():
+            shutil.copytree(source, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, package / name)
+    (package / "check.py").write_text(CHECK_STUB, encoding="utf-8")
+    if (view.root / "data").is_dir():
+        shutil.copytree(view.root / "data", course / "data")
+
+
+def _pump(read, write, flush) -> None:
+    try:
+        while chunk := read(1 << 16):
+            write(chunk)
+            if flush:
+                flush()
+    except (OSError, ValueError):
+        pass
+
+
+class _Family:
+    """A worker and all that it started, also what left its session; found by the environment that they inherit."""
+
+    def __init__(self, worker: subprocess.Popen, mark: str):
+        self._worker, self._mark = worker, mark
+
+    def end(self) -> None:
+        """Kill them all. A process that cleared its environment *and* lost its parents escapes: `partial`."""
+        # More than one round, because a process can start another one while we look.
+        for _ in range(3):
+            victims = self._members()
+            for process in victims:
+                try:
+                    process.kill()
+                except psutil.Error:
+                    pass
+            self._worker.kill()
+            psutil.wait_procs(victims, timeout=2)
+            if not victims:
+                break
+        self._worker.wait()
+        self._worker.stdin.close()
+
+    def _members(self) -> list[psutil.Process]:
+        found = {}
+        try:
+            found = {p.pid: p for p in psutil.Process(self._worker.pid).children(recursive=True)}
+        except psutil.Error:
+            pass
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("MLSECOPS_MARKER") == self._mark and process.status() != "zombie":
+                    found[process.pid] = process
+            except (psutil.Error, OSError):
+                continue
+        return list(found.values())
+
+
+def be_worker(limits: dict, marker: str) -> None:
+    """The life of a worker: limits first, then requests from standard input until it closes."""
+    from grader import worker
+
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    worker.silence()
+    if os.name == "posix":
+        _limit(Limits(**limits))
+    worker.serve(requests, answers, worker.make_shell(), limits["step"], marker)
+
+
+def _limit(limits: Limits) -> None:
+    import resource
+
+    values = {
+        resource.RLIMIT_CPU: int(limits.seconds) + 5,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: limits.disk,
+        resource.RLIMIT_NOFILE: 256,
+    }
+    if sys.platform == "linux":
+        values[resource.RLIMIT_DATA] = limits.memory
+    for limit, value in values.items():
+        hard = resource.getrlimit(limit)[1]
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (allowed, allowed))

@@ -1,0 +1,199 @@
+"""Where submissions run, seen from the judge: `open_room` finds the strongest isolation that this machine offers.
+
+A room makes sessions; a session is one worker, which has run nothing yet. Whatever happens in a session, closing it
+ends every process in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+
+import psutil
+
+from grader.channel import Channel, Markers, Session, once
+from grader.fallback import ProcessRoom
+from grader.policy import Limits, View
+
+# The hidden switch that makes tests exercise the fallback on a machine that could do better.
+FORCE = "MLSECOPS_GRADER_ISOLATION"
+
+
+class RoomError(Exception):
+    """Submissions cannot run here; the text says why."""
+
+
+class JailRoom:
+    """Linux: sessions are forked from a zygote that sits in its own namespaces. Isolation `full`."""
+
+    isolation = "full"
+
+    def __init__(self, view: View, limits: Limits, libraries: tuple[str, ...]):
+        self._lock = threading.Lock()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        settings = {"root": str(view.root), "limits": asdict(limits), "libraries": libraries}
+        command = [sys.executable, "-m", "grader.zygote", str(theirs.fileno()), json.dumps(settings)]
+        environment = {"OPENBLAS_NUM_THREADS": "1", "PATH": os.environ.get("PATH", "")}
+        self._zygote = subprocess.Popen(  # noqa: S603 - our own module
+            command,
+            cwd=view.root,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the zygote's imports, then try a session, because only that shows what this machine allows.
+
+        Raises:
+            RoomError: this machine cannot isolate fully.
+        """
+        answer = json.loads(self._control.recv(65536) or b'{"error": "the zygote ended while it started"}')
+        if "error" in answer:
+            self.close()
+            raise RoomError(answer["error"])
+        try:
+            self.session().__exit__()
+        except RoomError:
+            self.close()
+            raise
+
+    def session(self) -> Session:
+        """A fresh worker.
+
+        Raises:
+            RoomError: the zygote is gone, or the jail could not be closed.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with self._lock, theirs:
+                socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
+                message, handles, _, _ = socket.recv_fds(self._control, 4096, 1)
+            if not handles:
+                raise RoomError(message.decode() or "the zygote is gone")
+        except (OSError, RoomError) as error:
+            ours.close()
+            raise RoomError(str(error)) from None
+        process = handles[0]
+        try:
+            hello, handles, _, _ = socket.recv_fds(ours, 4096, 1)
+            answer = json.loads(hello or b'{"error": "the worker ended before it started"}')
+            if "error" in answer:
+                raise RoomError(answer["error"])
+            pid = _pid_outside(process)
+        except (OSError, RoomError) as error:
+            os.close(process)
+            ours.close()
+            raise RoomError(str(error)) from None
+        return Session(Channel(ours), Markers(handles[0]), answer["layers"], pid, once(lambda: _kill(process)))
+
+    def close(self) -> None:
+        """End the zygote and, with it, everything in its namespaces."""
+        self._control.close()
+        self._zygote.kill()
+        self._zygote.wait()
+
+
+def _pid_outside(process: int) -> int:
+    for line in Path(f"/proc/self/fdinfo/{process}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    raise RoomError("this kernel does not tell a process handle's id")
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    os.close(process)
+
+
+class MemoryWatch(threading.Thread):
+    """Ends sessions whose processes together use too much memory: many small ones slip through a limit per process.
+
+    Args:
+        limit: bytes for one session.
+    """
+
+    _EVERY = 0.2
+    _YOUNG = 0.3
+
+    def __init__(self, limit: int):
+        super().__init__(daemon=True)
+        self._limit = limit
+        self._sessions: set[Session] = set()
+        self._stop = threading.Event()
+
+    @contextlib.contextmanager
+    def over(self, session: Session):
+        """Watch a session for the length of a `with` block."""
+        self._sessions.add(session)
+        try:
+            yield session
+        finally:
+            self._sessions.discard(session)
+
+    def run(self) -> None:
+        """Look at all sessions that are not brand new, until `stop`."""
+        while not self._stop.wait(self._EVERY):
+            for session in list(self._sessions):
+                if monotonic() - session.started > self._YOUNG and memory_of(session.pid) > self._limit:
+                    session.over_memory = True
+                    session.kill()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory that a process and its descendants use; memory shared between them counts once."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                total += _memory(process)
+    return total
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    except OSError:
+        return process.memory_info().rss
+    numbers = dict(line.split(":", 1) for line in text.splitlines()[1:])
+    return sum(int(numbers[name].split()[0]) for name in ("Pss_Anon", "Pss_Shmem") if name in numbers) * 1024
+
+
+def open_room(view: View, limits: Limits, libraries: tuple[str, ...]):
+    """The best room that this machine offers, and why it is not a better one ("" when it is the best there is).
+
+    Args:
+        view, limits: what submissions may see and use.
+        libraries: modules to import before the first submission.
+
+    Raises:
+        RoomError: not even the fallback works.
+    """
+    if os.environ.get(FORCE) == "partial":
+        return ProcessRoom(view, limits), "asked for"
+    if sys.platform != "linux":
+        return ProcessRoom(view, limits), f"{sys.platform} has no Linux namespaces"
+    room = JailRoom(view, limits, libraries)
+    try:
+        room.wait_until_ready()
+    except RoomError as error:
+        return ProcessRoom(view, limits), str(error)
+    return room, ""

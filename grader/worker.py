@@ -1,0 +1,153 @@
+"""Inside the jail: runs a notebook's cells, then answers requests.
+
+Everything in this process belongs to the learner's code, which can change any of it. So nothing here is trusted: the
+judge only ever reads answers, and an answer that is made up is no better than one that is computed.
+
+One request per line, `{"id", "cell"}` or `{"id", "call", "args"}`; one answer per request, `{"id", "value"}` or
+`{"id", "error", "message"}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import BinaryIO
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from mlsecops import codec
+
+
+class _TimeUp(BaseException):
+    """Raised in the learner's code when a cell or a call takes too long."""
+
+
+class Shell(InteractiveShell):
+    """The interpreter of a notebook without its display: nobody reads tracebacks here, and formatting one is slow."""
+
+    def showtraceback(self, *args: object, **kwargs: object) -> None:
+        """Show nothing."""
+
+    def showsyntaxerror(self, *args: object, **kwargs: object) -> None:
+        """Show nothing."""
+
+    def system(self, command: str) -> None:
+        """Run a `!` line. The original wants a terminal device, which the jail does not have."""
+        done = subprocess.run(self.var_expand(command, depth=1), shell=True)  # noqa: S602 - it is what `!` means
+        self.user_ns["_exit_code"] = done.returncode
+
+
+def make_shell() -> Shell:
+    """A shell without history file, banner or threads; made once in the zygote, because it takes a while."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.cache_size = 0
+    shell = Shell.instance(config=config)
+    shell.run_cell("pass", store_history=False)
+    return shell
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, shell: Shell, step: float, marker: str) -> None:
+    """Answer requests until the other side hangs up.
+
+    Args:
+        requests, answers: binary streams of lines.
+        shell: where the cells run.
+        step: seconds that one cell or call may take before it is interrupted.
+        marker: path for `MLSECOPS_MARKER`, set again before each request.
+    """
+    own_process = os.getpid()
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _interrupt)
+    for line in requests:
+        request = json.loads(line)
+        os.environ["MLSECOPS_MARKER"] = marker
+        answer = _run(request, shell, step)
+        if os.getpid() != own_process:
+            # A fork made by the learner's code came back to here; it must not take the original's requests.
+            os._exit(0)
+        line = codec.dumps({"id": request["id"], **answer})
+        if len(line) > codec.MAX_BYTES:
+            line = codec.dumps({"id": request["id"], "error": "_too_large", "message": ""})
+        answers.write(line)
+        answers.flush()
+
+
+def _interrupt(*_: object) -> None:
+    raise _TimeUp
+
+
+@contextlib.contextmanager
+def _alarm(step: float):
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, step)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _run(request: dict, shell: Shell, step: float) -> dict:
+    try:
+        with _alarm(step):
+            return _run_cell(shell, request["cell"]) if "cell" in request else _run_call(shell, request)
+    except _TimeUp:
+        _end_leftovers()
+        return {"error": "_timeout", "message": ""}
+    except BaseException as error:
+        return _describe(error)
+
+
+def _run_cell(shell: Shell, code: str) -> dict:
+    result = shell.run_cell(code, store_history=False)
+    error = result.error_before_exec or result.error_in_exec
+    if isinstance(error, _TimeUp):
+        raise error
+    return {"value": None} if error is None else _describe(error)
+
+
+def _run_call(shell: Shell, request: dict) -> dict:
+    function = shell.user_ns.get(request["call"])
+    if not callable(function):
+        return {"error": "_missing", "message": ""}
+    value = function(*codec.decode(request["args"]))
+    if inspect.iscoroutine(value):
+        value = asyncio.run(value)
+    try:
+        return {"value": codec.encode(value)}
+    except codec.UncodableError as error:
+        return {"error": "_uncodable", "message": str(error)[:300]}
+
+
+def _describe(error: BaseException) -> dict:
+    try:
+        message = str(error)[:500]
+    except BaseException:
+        message = ""
+    return {"error": type(error).__name__, "message": str(message)}
+
+
+def _end_leftovers() -> None:
+    """After a time-out, end what the learner's code started: as process 1 of the jail, we reach it all and only it."""
+    if os.getpid() == 1:
+        with contextlib.suppress(OSError):
+            os.kill(-1, signal.SIGKILL)
+
+
+def silence() -> None:
+    """Send everything that the learner's code prints nowhere. Nobody reads it, so there is no amount that hurts."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+    sys.stdin, sys.stdout, sys.stderr = (open(n, m, closefd=False) for n, m in ((0, "r"), (1, "w"), (2, "w")))
