@@ -100,7 +100,7 @@ def _squat_generate(rng, hidden=False):
     kinds = ["left out", "doubled", "swapped", "neighbor key", "digits", "no separator"]
     kinds += ["pairs", "alphabet", "digits and no separator"] if hidden else []
     for _ in range(2):
-        known = r.sample([n for n in _PUBLIC if n not in ("scipy", "scapy")], 14) + ["scipy", "scapy"]
+        known = [*r.sample([n for n in _PUBLIC if n not in ("scipy", "scapy")], 14), "scipy", "scapy"]
         known += r.sample(_SHORT, 3) + _own_names(r)
         r.shuffle(known)
         items = []
@@ -583,6 +583,7 @@ def _steps(r, owner: str) -> dict[str, list[_Step]]:
     action, secret = r.choice(_ACTIONS), r.choice(["HUB_TOKEN", "DEPLOY_KEY", "REGISTRY_PASSWORD"])
     title = r.choice(["github.event.issue.title", "github.event.pull_request.title", "github.head_ref"])
     dollar = "${{ %s }}"
+    password = dollar % f"secrets.{secret}"
     return {
         "honest": [
             _Step("pinned", [], f"uses: {action}@{_commit(r)}  # v{r.randint(2, 6)}"),
@@ -594,7 +595,7 @@ def _steps(r, owner: str) -> dict[str, list[_Step]]:
                 [],
                 'run: ./upload.sh "$TOKEN"',
                 "env:",
-                f"  TOKEN: {dollar % ('secrets.' + secret)}",
+                f"  TOKEN: {password}",
             ),
             _Step("title by environment", [], 'run: echo "$TITLE"', "env:", f"  TITLE: {dollar % title}"),
             _Step("harmless expression", [], f"run: echo {dollar % 'github.sha'}"),
@@ -603,13 +604,13 @@ def _steps(r, owner: str) -> dict[str, list[_Step]]:
             _Step("tag", ["unpinned"], f"uses: {action}@v{r.randint(2, 6)}"),
             _Step("branch", ["unpinned"], f"uses: {r.choice(_ACTIONS)}@main"),
             _Step("owner by prefix", ["unpinned"], f"uses: {owner}-tools/deploy@v1"),
-            _Step("secret in command", ["secret"], f"run: ./upload.sh {dollar % ('secrets.' + secret)}"),
+            _Step("secret in command", ["secret"], f"run: ./upload.sh {password}"),
             _Step(
                 "secret in long command",
                 ["secret"],
                 "run: |",
                 "  ./login.sh",
-                f"  ./upload.sh {dollar % ('secrets.' + secret)}",
+                f"  ./upload.sh {password}",
             ),
             _Step("title in command", ["injection"], f'run: echo "{dollar % title}"'.replace('"', "'")),
         ],
@@ -738,8 +739,8 @@ QUESTIONS = (
             "`-`, `_` and `.` alike (PEP 503). Normalize both sides before you compare.",
             "on-the-list": "Two known names may lie one letter apart (scipy, scapy). A name that is on the list "
             "imitates nobody.",
-            "contains": "You flag names that contain a known one, or resemble it overall. Extensions are named after what "
-            "they extend; squats differ by a slip or a lookalike.",
+            "contains": "You flag names that contain a known one, or resemble it overall. Extensions are named after "
+            "what they extend; squats differ by a slip or a lookalike.",
             "short-names": "For names of four letters or fewer a single edit proves nothing: there are too many honest "
             "neighbors.",
             "swap": "Two neighbors swapped is one slip, but plain Levenshtein counts two. Use the distance with "
@@ -820,8 +821,8 @@ QUESTIONS = (
         id="h2a-q4",
         title="A signed manifest",
         entry="verify_tree",
-        signature="verify_tree(tree: dict[str, bytes], manifest: bytes, signature: bytes, public_key: bytes) -> list of "
-        "[problem, path]",
+        signature="verify_tree(tree: dict[str, bytes], manifest: bytes, signature: bytes, public_key: bytes) -> list "
+        "of [problem, path]",
         points=20,
         minutes=20,
         difficulty=2,

@@ -350,7 +350,7 @@ def _bom_generate(rng, hidden=False):
             "algorithm": r.choice(sorted(_DIGESTS)),
             "license": r.choice(["MIT", "Apache-2.0", "BSD-3-Clause"]),
         }
-        if hidden and number % 2 or not hidden and number == 2:
+        if number % 2 if hidden else number == 2:
             about["license"] = r.choice(["Brightpay internal use", "Company license 2"])  # on no list of licenses
         digests = {
             path: hashlib.new(_DIGESTS[about["algorithm"]], content).hexdigest() for path, content in tree.items()
@@ -499,12 +499,12 @@ _RAN = (
     "opcodes, or replace what the unpickler looks up. Read again: what a pickle really is."
 )
 _GREP = (
-    "You searched the bytes for names. A stream that only talks about `os.system` reaches nothing, and one that reaches "
-    "it need not spell it. What counts is the opcodes, not the text."
+    "You searched the bytes for names. A stream that only talks about `os.system` reaches nothing, and one that "
+    "reaches it need not spell it. What counts is the opcodes, not the text."
 )
 _GLOBAL = (
-    "You look at the GLOBAL opcode only. From protocol 4 on, module and name are two strings on the stack and the opcode "
-    "is STACK_GLOBAL. Read again: the opcodes of a pickle."
+    "You look at the GLOBAL opcode only. From protocol 4 on, module and name are two strings on the stack and the "
+    "opcode is STACK_GLOBAL. Read again: the opcodes of a pickle."
 )
 _DENY = (
     "You refuse names that you know to be bad. The list of bad names has no end; harmless-looking ones that the policy "
@@ -602,8 +602,8 @@ QUESTIONS = (
             "joblib interrupts the pickle: after the BUILD of a `NumpyArrayWrapper` the raw bytes of the array follow, "
             "and then the pickle goes on. A reader has to step over them. First of all the file may be compressed.",
             "Subclass `pickle._Unpickler` (the Python one), give it a `dispatch` of its own with a `load_build` that, "
-            "after a wrapper, reads one byte n, then n bytes, then the array's bytes from the file. An array of objects "
-            "is a pickle inside the pickle.",
+            "after a wrapper, reads one byte n, then n bytes, then the array's bytes from the file. An array of "
+            "objects is a pickle inside the pickle.",
         ),
         generate=_joblib_generate,
         judge=_joblib_judge,
@@ -676,8 +676,8 @@ QUESTIONS = (
             "digest-spelling": "A digest goes in as hexadecimal text of the right length: no base64, no prefix.",
             "license": "The model's license is missing, or a license that is not on the SPDX list was given as `id`. "
             "A name of your own goes under `name`.",
-            "unknown-keys": "Strict means that every key is one that the schema knows. A tool that reads your bill will "
-            "not guess what your own keys mean.",
+            "unknown-keys": "Strict means that every key is one that the schema knows. A tool that reads your bill "
+            "will not guess what your own keys mean.",
             "no-subject": "metadata.component has to say what the bill is about: type, name and version of the model.",
             "hash-of-text": "You hashed decoded text. Digests are of bytes, as they lie on disk; line ends and "
             "encodings change on the way through text.",
