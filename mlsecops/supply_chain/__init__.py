@@ -5,12 +5,14 @@
 ``index``         a package index on the own machine, and pip kept away from every other one
 ``audit``         pip-audit against advisories on the own machine, its three outcomes (packaging); zizmor's findings
 ``manifest``      a signed list of files and their hashes (cryptography)
-``access``        which code runs at start-up, and who may read a file
+``access``        a bare environment, which code runs when one starts, and who may read a file
+``drills``        attacks on all of it, to measure a defense against
 
-Each module stands alone, apart from the small server that ``audit`` takes from ``index``.
+Each module stands alone, apart from the small server that ``audit`` takes from ``index``, the names that
+``requirements`` takes from ``names``, and ``drills``.
 """
 
-from mlsecops.supply_chain.access import read_as_another_account, startup_lines
+from mlsecops.supply_chain.access import bare_environment, read_as_another_account, startup_lines
 from mlsecops.supply_chain.audit import AdvisoryServer, Triage, check_workflow, run_audit, triage_audit
 from mlsecops.supply_chain.index import Installed, PackageIndex, build_wheel, pip_install
 from mlsecops.supply_chain.manifest import Difference, sign_manifest, verify_manifest
@@ -25,6 +27,7 @@ __all__ = [
     "PackageIndex",
     "Problem",
     "Triage",
+    "bare_environment",
     "build_wheel",
     "check_requirements",
     "check_workflow",

@@ -1,9 +1,11 @@
-"""Code that runs at start-up without being imported, and who may read a file."""
+"""An environment to try things in, code that runs at start-up without being imported, and who may read a file."""
 
 import os
 import stat
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +22,15 @@ try:
 except PermissionError:
     sys.exit(13)
 """
+
+
+def bare_environment(folder: Path) -> tuple[Path, Path]:
+    """Make a virtual environment without packages, not even pip; return its Python and its package folder."""
+    venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
+    places = {"base": str(folder), "platbase": str(folder)}
+    program = "python.exe" if os.name == "nt" else "python"
+    scripts, packages = (sysconfig.get_path(kind, "venv", places) for kind in ("scripts", "purelib"))
+    return Path(scripts) / program, Path(packages)
 
 
 def startup_lines(folders: Iterable[Path]) -> list[tuple[str, str]]:

@@ -56,9 +56,13 @@ def _record_hash(text: str) -> str:
 
 
 class LoopbackServer:
-    """A context manager that serves on 127.0.0.1, on a free port, from threads that end with the process."""
+    """Serves on 127.0.0.1, on a free port, from threads that end with the process.
 
-    def __enter__(self):
+    Either `with Server(...) as server: ...`, or `server = Server(...).start()` and at last `server.stop()`.
+    """
+
+    def start(self):
+        """Begin to serve; returns the server itself."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -92,9 +96,16 @@ class LoopbackServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
-    def __exit__(self, *_):
+    def stop(self) -> None:
+        """End the server and free its port."""
         self._server.shutdown()
         self._server.server_close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
 
     @property
     def address(self) -> str:
@@ -225,8 +236,9 @@ def quiet_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.upper().startswith(("PIP_", "PIPAPI_")) and not name.upper().endswith("_PROXY")
     }
+    kept = {name: value for name, value in kept.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}  # Jupyter's
     # pip's --isolated drops the user's configuration but not the machine's; this drops every configuration file.
-    return kept | {"PIP_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "PYTHONIOENCODING": "utf-8"}
+    return kept | {"PIP_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
 
 
 def _first_error(text: str) -> str:
