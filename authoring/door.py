@@ -9,7 +9,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from authoring import BUILD, NOTEBOOKS, ROOT, UserError, address, lessons, pins
 from authoring.install import PYTHON, let_end, set_up
@@ -78,8 +78,14 @@ def _run(options: argparse.Namespace) -> int:
 def _lab(options: argparse.Namespace) -> int:
     with only_one_at_a_time("lab"):
         set_up("requirements.txt")
-    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return call("-m", "jupyterlab", NOTEBOOKS / "00_start_here.ipynb", f"--ServerApp.root_dir={ROOT}", *root)
+    server = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    server += ["--ServerApp.log_level=WARN"]  # what remains is the address to open, and problems
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        server.append("--allow-root")  # a container's only user; the server listens on the loopback interface
+    with subprocess.Popen([PYTHON, "-m", "jupyterlab", *server], cwd=ROOT) as child:
+        while True:
+            with suppress(KeyboardInterrupt):  # JupyterLab has received it too, and asks whether it is meant
+                return child.wait()
 
 
 def _test(options: argparse.Namespace) -> int:

@@ -121,12 +121,18 @@ def _code_cells(path: Path) -> int:
 
 
 def _end_children() -> None:
-    """End the pool's processes, their kernels and whatever the kernels started: descendants of this process only."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        _quietly(child.terminate)
-    for child in psutil.wait_procs(children, timeout=3)[1]:
-        _quietly(child.kill)
+    """End the pool's processes, their kernels and whatever the kernels started; nothing else."""
+    started = []
+    for worker in multiprocessing.active_children():
+        try:
+            process = psutil.Process(worker.pid)
+            started += [*process.children(recursive=True), process]
+        except psutil.NoSuchProcess:
+            continue
+    for process in started:
+        _quietly(process.terminate)
+    for process in psutil.wait_procs(started, timeout=3)[1]:
+        _quietly(process.kill)
 
 
 def _quietly(action) -> None:
