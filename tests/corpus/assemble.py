@@ -9,6 +9,7 @@ import io
 import pickle
 import shlex
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -119,7 +120,8 @@ class Evil:
 def zipped(members, compression: int = zipfile.ZIP_STORED, **options) -> bytes:
     """A zip file of (name, content) pairs, in order and with a fixed date."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two members of one name are meant
         for member, content in members:
             with archive.open(zipfile.ZipInfo(member), "w", **options) as file:
                 file.write(content)

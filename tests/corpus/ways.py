@@ -75,6 +75,12 @@ def _sparse(value, path: Path) -> None:
     scipy.sparse.save_npz(path, value)
 
 
+def _torchscript(value, path: Path) -> None:
+    import torch
+
+    torch.jit.save(value, path)
+
+
 WAYS = {
     "pickle": Way("model.pkl", _dump(), "pickle"),
     **{f"protocol {n}": Way("model.pickle", _dump(protocol=n), "pickle") for n in range(6)},
@@ -95,6 +101,8 @@ WAYS = {
         f"to_pickle{end}": Way(f"frame.pkl{end}", _pandas, "pandas")
         for end in ("", ".gz", ".bz2", ".xz", ".zip", ".tar")
     },
+    "torchscript": Way("model.pt", _torchscript, "torch"),
+    "raw": Way("model.pkl", lambda value, path: path.write_bytes(value), "pickle"),
     "safetensors": Way("model.safetensors", _safetensors, "safetensors"),
     "save_npz": Way("matrix.npz", _sparse, "sparse"),
     "json": Way("model.json", lambda value, path: path.write_text(json.dumps(value)), "json"),
