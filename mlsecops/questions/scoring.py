@@ -52,6 +52,8 @@ def graded(judge: Callable[[Sequence[Answer], list], Verdict]) -> Callable:
             return Verdict(0.0, "The function is not defined.")
         if errors and set(errors) == {"NotImplementedError"}:
             return Verdict(0.0, "Still to do.")
+        if errors and all(errors) and not any(answer.fired for answer in answers):
+            return Verdict(0.0, "Every single call ended in an error.", detail=shown(answers[0]))
         try:
             return judge(answers, truth)
         except Exception as error:  # an answer may be anything
@@ -86,11 +88,13 @@ def gate(cases: Sequence[Case], rules: Mapping[str, Iterable[str]]) -> Verdict:
 
 
 def recognized(cases: Sequence[Case], rules: Mapping[str, Iterable[str]]) -> str:
-    """The misconception whose kinds were answered wrong at least two times in three; of several, the first listed."""
+    """The misconception whose kinds were answered wrong at least two times in three, while at least half of all other
+    cases were right (else something more basic is amiss); of several, the first listed."""
     for misconception, kinds in rules.items():
         concerned = [c for c in cases if c.kind in set(kinds)]
+        others = [c for c in cases if c.kind not in set(kinds)]
         wrong = sum(not c.right for c in concerned)
-        if wrong and 3 * wrong >= 2 * len(concerned):
+        if wrong and 3 * wrong >= 2 * len(concerned) and 2 * sum(c.right for c in others) >= len(others):
             return misconception
     return ""
 
