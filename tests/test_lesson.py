@@ -181,7 +181,7 @@ def test_timing_is_one_line_that_the_sanitize_rule_can_find(shown):
 
 
 def test_a_stopwatch_measures_its_block_even_when_it_fails():
-    with lesson.stopwatch() as seconds, pytest.raises(ValueError):
+    with pytest.raises(ValueError), lesson.stopwatch() as seconds:
         raise ValueError
     assert 0 < seconds[0] < 1
 
