@@ -3,13 +3,17 @@
 # ruff: noqa: S314, S603 - only our own commands and reports
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from authoring import BUILD, NOTEBOOKS, ROOT, UserError, address, lessons, pins
 from authoring.install import PYTHON, let_end, set_up
@@ -19,6 +23,7 @@ EXTRA_KEYS = (
     "metadata.papermill metadata.widgets metadata.language_info.version cell.metadata.executionInfo "
     "cell.metadata.outputId cell.metadata.colab cell.metadata.id cell.metadata.papermill cell.attachments"
 )
+REPORTS = BUILD / "reports"
 CELL_TIMEOUT = 600  # seconds; nbval would wait 2000 for a kernel that has died
 
 
@@ -72,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
         set_up("requirements.txt")
         given = ["--only", options.only] if options.only else []
         fast = ["--fast"] if options.fast else []
-        return call("-m", "authoring.execute", *given, *fast, "--seed", str(options.seed))
+        return call("-m", "authoring", *given, *fast, "--seed", str(options.seed))
 
 
 def _lab(options: argparse.Namespace) -> int:
@@ -105,26 +110,43 @@ def _checks() -> Iterator[tuple[str, Callable[[], int]]]:
     """Every check of a change: a heading and what to call. Those after a failure run all the same."""
     notebooks = sorted(NOTEBOOKS.glob("*.ipynb"))
     stripped = ["--verify", "--keep-id", "--extra-keys", EXTRA_KEYS, *notebooks]
-    reports = {name: BUILD / f"{name}.xml" for name in ("pytest", "nbval")}
-    for report in reports.values():
-        report.unlink(missing_ok=True)
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    (BUILD / "run.json").write_text('{"notebooks": []}\n')
     yield "ruff: style", lambda: call("-m", "ruff", "check", ".")
     yield "ruff: format", lambda: call("-m", "ruff", "format", "--check", ".")
     yield "codespell: spelling", lambda: call("-m", "codespell_lib", ".")
     yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", *stripped)
     yield "address: badges and set-up cells", lambda: call("course.py", "address", "--check")
     yield "pins: requirements as declared", lambda: call("course.py", "pins", "--check")
-    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", f"--junitxml={reports['pytest']}")
-    yield "papermill: every lesson", lambda: call("-m", "authoring.execute")
-    yield "nbval: every lesson again, the same", lambda: call(*nbval_arguments(), f"--junitxml={reports['nbval']}")
+    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", f"--junitxml={REPORTS / 'pytest.xml'}")
+    yield "papermill: every lesson", lambda: call("-m", "authoring")
+    yield "nbval: every lesson again, the same", _execute_again
 
 
-def nbval_arguments(*executed) -> list:
-    """Python's arguments to execute notebooks again and compare each stored output; all executed lessons by default."""
-    executed = executed or sorted((BUILD / "executed").glob("*.ipynb"))
+def nbval_arguments(executed: Path) -> list:
+    """Python's arguments to execute a notebook again and compare each stored output with the new one."""
     sanitize = ROOT / "tests" / "nbval_sanitize.cfg"
     options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider"]
-    return ["-m", "pytest", *options, f"--nbval-sanitize-with={sanitize}", *executed]
+    return ["-m", "pytest", *options, f"--nbval-sanitize-with={sanitize}", executed]
+
+
+def _execute_again() -> int:
+    # Only what this run has executed: a copy left by an earlier one, or cut short by a failure, proves nothing.
+    run = json.loads((BUILD / "run.json").read_text(encoding="utf-8"))
+    finished = [lesson["name"] for lesson in run["notebooks"] if lesson["status"] == "ok"]
+    executed = [BUILD / "executed" / f"{name}.ipynb" for name in finished]
+    if not executed:
+        print("No lesson was executed to its end; there is nothing to compare.")
+        return 1
+
+    def again(path: Path) -> int:
+        command = [PYTHON, *nbval_arguments(path), f"--junitxml={REPORTS / f'nbval-{path.stem}.xml'}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
+        print(done.stdout + done.stderr, flush=True)
+        return done.returncode
+
+    with ThreadPoolExecutor(2) as pool:
+        return max(pool.map(again, executed))
 
 
 def _summary(outcomes: list[tuple[str, int, float]], seconds: float) -> int:
@@ -134,14 +156,13 @@ def _summary(outcomes: list[tuple[str, int, float]], seconds: float) -> int:
     # One last line in pytest's words, over the tests of both pytest runs and each other check as one.
     passed, failed = 0, 0
     for heading, code, _ in outcomes:
-        report = BUILD / f"{heading.split(':')[0]}.xml"
-        if report.is_file():
+        counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+        for report in REPORTS.glob(f"{heading.split(':')[0]}*.xml"):
             suite = next(ET.parse(report).iter("testsuite"))
-            bad = int(suite.get("failures")) + int(suite.get("errors"))
-            passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
-            failed += bad or code != 0
-        else:
-            passed, failed = passed + (code == 0), failed + (code != 0)
+            counts = {name: count + int(suite.get(name)) for name, count in counts.items()}
+        bad = counts["failures"] + counts["errors"] or int(code != 0)
+        failed += bad
+        passed += max(counts["tests"], 1) - bad - counts["skipped"]
     print(f"\n{f'{failed} failed, ' if failed else ''}{passed} passed in {seconds:.1f}s")
     return 1 if failed else 0
 

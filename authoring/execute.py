@@ -303,7 +303,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 when all are ok, 1 when one failed, 130 when stopped.
     """
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="authoring", description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="a lesson's id, such as H2b, or H2 for all its parts")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--fast", action="store_true")
@@ -325,7 +325,3 @@ def main(arguments: list[str] | None = None) -> int:
         f"in {time.monotonic() - started:.0f} s; executed copies and pages in build/executed, figures in build/run.json"
     )
     return 130 if counts["stopped"] else int(counts["failed"] > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

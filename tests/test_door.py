@@ -41,7 +41,8 @@ class Checkout:
         self.wheels = folder.parent / "wheels"
         shutil.copytree(ROOT / "authoring", folder / "authoring", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "course.py", folder)
-        (folder / "authoring" / "execute.py").write_text("import tiny; print('lessons see tiny', tiny.version)\n")
+        self.lessons = folder / "authoring" / "__main__.py"
+        self.lessons.write_text("import tiny; print('lessons see tiny', tiny.version)\n")
         (folder / "notebooks").mkdir()
         for name in ("00_start_here", "H1_first", "H2a_second", "H2b_third"):
             (folder / "notebooks" / f"{name}.ipynb").write_text("{}")
@@ -251,15 +252,14 @@ def test_only_takes_the_parts_of_a_lesson(untouched):
 
 
 def test_a_second_call_at_the_same_time_is_refused_and_a_killed_one_is_not_in_the_way(checkout):
-    execute = checkout.folder / "authoring" / "execute.py"
-    execute.write_text("import time; print('at work', flush=True); time.sleep(15)")
+    checkout.lessons.write_text("import time; print('at work', flush=True); time.sleep(15)")
     first = checkout.start("run")
     while "at work" not in first.stdout.readline():
         assert first.poll() is None
     one_sentence(checkout.run("run"), "Another course.py is at work", f"process {first.pid}")
     first.kill()
     first.wait()
-    execute.write_text("print('again')")
+    checkout.lessons.write_text("print('again')")
     assert "again" in checkout.run("run").stdout
 
 
@@ -273,7 +273,7 @@ def test_help_names_the_commands():
 
 
 def test_the_summary_counts_and_fails(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(door, "BUILD", tmp_path)
+    monkeypatch.setattr(door, "REPORTS", tmp_path)
     suite = ET.Element("testsuite", tests="12", failures="1", errors="1", skipped="3")
     ET.ElementTree(suite).write(tmp_path / "pytest.xml")
     assert door._summary([("ruff: style", 0, 1.0), ("pytest: unit tests", 1, 2.0)], 3.0) == 1
