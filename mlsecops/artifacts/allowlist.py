@@ -5,7 +5,7 @@ such as "numpy." would let in numpy's own file readers and its test runner. The 
 
     r  the name may stand as a value (a class or a dtype, or a function that a fitted model keeps)
     c  it may be called            n  instances may be created without running __init__
-    b  an instance's state may be set     k  items may be stored in it     l  items may be appended to it
+    b  an instance's state may be set     k  items may be stored in it     l  items may be appended to it      t  a named tuple or text: created from its content
 
 A letter is given only where that step is harmless whatever its arguments are, or where ``CHECKS`` below holds the
 arguments to what ordinary data gives. What was looked at for each class: __new__, __init__ (when called), __reduce__'s
@@ -34,6 +34,13 @@ DANGEROUS_MODULES = frozenset(
 )
 
 
+def check_of(key, letter, may):
+    """The function that checks the arguments of a permitted call, or None when any arguments do."""
+    if key[1] == "newObj" or key[1].startswith("__pyx_unpickle_"):
+        return own_class
+    return CHECKS.get(key) or (no_arguments if letter == "n" and "t" not in may else None)
+
+
 @cache
 def _allowed():
     table = {}
@@ -48,6 +55,21 @@ def _allowed():
 def permission(module, name):
     """The permission letters of a global, or None when it is not listed."""
     return _allowed().get((module, name))
+
+
+@cache
+def _listed_names():
+    return {name for _, name in _allowed()}
+
+
+def is_listed_name(name):
+    """True when some module has a listed global of this name."""
+    return name in _listed_names()
+
+
+def is_dangerous(module):
+    """True for the modules that are named in words when a stream reaches into them."""
+    return module.split(".")[0] in DANGEROUS_MODULES
 
 
 def explain(module, name):
@@ -120,15 +142,22 @@ def reconstructor(args, m):
     cls, base, state = args
     if not is_class(cls):
         return False
+    if "t" in cls.may:
+        return cls if key_of(base) in {("builtins", "tuple"), ("builtins", "str")} else False
     if key_of(base) == ("builtins", "object"):
         return cls if m.literal(state) is None else False
     return cls if key_of(base) in {("builtins", n) for n in ("dict", "list")} and cls.may.strip("nbr") else False
 
 
+def is_bytes(value, m):
+    """True for bytes: a literal, or the call by which protocols 0-2 spell them."""
+    return m.data[value] in b"BC\x8eTU" if type(value) is int else key_of(value) == ("_codecs", "encode")
+
+
 def bytearray_of(args, m):
     if len(args) == 2:
         return string_encode(args, m)
-    return args == () or (len(args) == 1 and type(args[0]) is int and m.data[args[0]] in b"BC\x8eXTU\x8c")
+    return args == () or (len(args) == 1 and is_bytes(args[0], m))
 
 
 def type_of_none(args, m):
@@ -218,19 +247,17 @@ def index_class(args, m):
     return args[0] if key_of(args[0]) in INDEX_CLASSES else False
 
 
+INDEX_MODULES = "base range multi datetimes timedeltas period interval category numeric".split()
 INDEX_CLASSES = {
-    (f"pandas.core.indexes.{module}", name)
-    for module, name in {
-        ("base", "Index"), ("range", "RangeIndex"), ("multi", "MultiIndex"), ("datetimes", "DatetimeIndex"),
-        ("timedeltas", "TimedeltaIndex"), ("period", "PeriodIndex"), ("interval", "IntervalIndex"),
-        ("category", "CategoricalIndex"), ("numeric", "Int64Index"), ("numeric", "UInt64Index"),
-        ("numeric", "Float64Index"),
-    }
+    (module, name)
+    for module in ("pandas", *(f"pandas.core.indexes.{module}" for module in INDEX_MODULES))
+    for name in ("Index RangeIndex MultiIndex DatetimeIndex TimedeltaIndex PeriodIndex IntervalIndex CategoricalIndex "
+                 "Int64Index UInt64Index Float64Index").split()
 }  # fmt: skip
 
 
 def tensor_from_storage(args, m):
-    return key_of(args[0]) == STORAGE
+    return key_of(args[0]) in (STORAGE, ("torch.storage", "_load_from_bytes"))
 
 
 STORAGE = ("torch", "a storage of this file")
@@ -255,20 +282,28 @@ def tensor_first(args, m):
 
 
 def nested_file(args, m):
-    # torch.storage._load_from_bytes runs torch.load on bytes inside the stream: they are scanned as a file of their own.
+    # torch.storage._load_from_bytes runs torch.load on bytes of the stream: they are scanned as a file of their own.
     token = args[0]
-    if type(token) is not int or m.nested is None or m.data[token] not in b"BC\x8e":
+    if m.nested is None or len(args) != 1 or not is_bytes(token, m):
         return False
     if token not in m.nested_done:
         m.nested_done.add(token)
-        start, size = m.counted(m.data[token], token)
-        m.nested(m.data[start : start + size])
+        m.nested(m.payload(token if type(token) is int else token.args[0]))
     return True
+
+
+def attribute(args, m):
+    # Protocols below 4 spell "Class.method" as getattr(Class, "method"): allowed when that dotted name is listed.
+    owner, name = args[0], m.literal(args[1])
+    if len(args) != 2 or not hasattr(owner, "may") or "." in name:
+        return False
+    return m.listed(owner.key[0], f"{owner.key[1]}.{name}") or False
 
 
 CHECKS = {
     ("_codecs", "encode"): string_encode,
     ("copyreg", "_reconstructor"): reconstructor,
+    ("builtins", "getattr"): attribute,
     ("builtins", "bytearray"): bytearray_of,
     ("builtins", "type"): type_of_none,
     ("builtins", "bytes"): no_arguments,
@@ -287,7 +322,13 @@ CHECKS = {
     ("numpy.random._pickle", "__randomstate_ctor"): generator,
     ("numpy.ma.core", "_mareconstruct"): masked_array,
     ("pandas.core.indexes.base", "_new_Index"): index_class,
-    ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"): index_class,
+    **{(f"pandas.core.indexes.{m}s", f"_new_{n}Index"): index_class for m, n in (("datetime", "Datetime"), ("timedelta", "Timedelta"))},
+    ("pandas.core.indexes.interval", "_new_IntervalIndex"): index_class,
+    ("pandas.core.indexes.period", "_new_PeriodIndex"): index_class,
+    ("dateutil.tz.tz", "tzutc"): no_arguments,
+    ("dateutil.tz.tz", "tzlocal"): no_arguments,
+    ("torch.serialization", "_get_layout"): literals,
+    ("torch", "device"): literals,
     ("torch._tensor", "_rebuild_from_type_v2"): typed_tensor,
     ("torch._utils", "_rebuild_parameter"): tensor_first,
     ("torch._utils", "_rebuild_parameter_with_state"): tensor_first,
@@ -304,13 +345,18 @@ CHECKS = {
 TYPE_CODE = re.compile(r"[<>=|]?([?biufcmMOSUV])(\d*)")
 
 
+RECORDS = {("numpy", "record"), ("numpy.rec", "record"), ("numpy.core.records", "record"), ("numpy._core.records", "record")}
+
+
 def start_dtype(args, m):
-    """numpy.dtype(code, align, copy): a plain type code, and a copy, so that no shared dtype is changed afterwards."""
-    return (
-        type(args[0]) is int
-        and isinstance(m.literal(args[0]), str)
-        and (TYPE_CODE.fullmatch(m.literal(args[0])) is not None and bool(m.literal(args[2])))
-    )
+    # numpy.dtype(code, align, copy): a plain type code, and a copy, so that no shared dtype is changed afterwards.
+    return _type_code(args, m) is not None and bool(m.literal(args[2]))
+
+
+def _type_code(args, m):
+    text = "V" if key_of(args[0]) in RECORDS else m.literal(args[0])
+    match = TYPE_CODE.fullmatch(text) if isinstance(text, str) else None
+    return match and match.groups()
 
 
 def finish_dtype(made, state, m):
@@ -321,18 +367,16 @@ def finish_dtype(made, state, m):
     the file for pointers.
     """
     try:
-        code, digits = TYPE_CODE.fullmatch(m.literal(made.args[0])).groups()
+        code, digits = _type_code(made.args, m)
         itemsize, flags = m.literal(state[5]), m.literal(state[7])
         objects = _holds_objects(code, state, m)
-        if code in "SUV":
-            size = itemsize
-        else:
-            size = int(digits or 0) or {"?": 1, "O": 8}.get(code, 0)
-        if len(state) < 8 or bool(flags & 1) != objects or (code not in "OV" and flags) or size < 0:
+        size = itemsize if code in "SUV" else int(digits or 0) or {"?": 1, "O": 8}.get(code, 0)
+        pointers = flags & 0b111  # holds objects, is pickled as a list, is a pointer
+        if bool(flags & 1) != objects or (pointers and not objects) or size < 0:
             raise ValueError
         made.itemsize, made.has_object = size, objects
     except (ValueError, TypeError, IndexError, AttributeError, KeyError):
-        m.find("argument", "a numpy dtype whose description contradicts itself")
+        m.find("dtype", "a numpy dtype whose description contradicts itself")
 
 
 def _holds_objects(code, state, m):

@@ -12,6 +12,7 @@ import json
 import lzma
 import re
 import struct
+import sys
 import tarfile
 import zlib
 
@@ -121,7 +122,8 @@ class _Trial:
 def _trial(data, start=0, joblib=False):
     """A run whose findings are not yet counted: does this read as a pickle, and what would it reach?"""
     out = Collector()
-    machine = Machine(data, start, report=out, joblib=joblib)
+    nested = Scan(out, MAX_DEPTH, "torch storage: ")
+    machine = Machine(data, start, report=out, joblib=joblib, nested=lambda inner: inspect(inner, nested))
     try:
         machine.run()
         complete = True
@@ -134,15 +136,20 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def _hidden(trial):
-    """What a stray reading reaches, if it could be meant: real names, and something done that data does not do."""
-    names = sorted(f"{m}.{n}" for m, n in trial.out.globals if NAME.fullmatch(m) and NAME.fullmatch(n))
-    return ", ".join(names[:5]) if names and trial.out.verdict == "dangerous" or _unlisted(trial) else ""
+    """What a stray reading would do, in words, if that could be meant; "" if it looks like an accident.
 
-
-def _unlisted(trial):
-    return any(
-        NAME.fullmatch(m) and NAME.fullmatch(n) and allowlist.permission(m, n) is None for m, n in trial.out.globals
-    )
+    Bytes read out of place make odd names: they count when they are real names. A listed name paired with a module that
+    is neither listed nor Python's own ("n_estimators.dtype") is what memo numbers out of step produce, and imports nothing.
+    """
+    for module, name in sorted(trial.out.globals):
+        if allowlist.permission(module, name) is None and NAME.fullmatch(module) and NAME.fullmatch(name):
+            own = module.split(".")[0] in sys.stdlib_module_names or allowlist.is_dangerous(module)
+            if own or not allowlist.is_listed_name(name):
+                return f"reaches {module}.{name}"
+    for finding in trial.out.findings.values():
+        if finding.rule in ("misused", "second-stage"):
+            return finding.detail
+    return ""
 
 
 def inspect_pickles(data, scan):
@@ -174,10 +181,8 @@ def inspect_pickles(data, scan):
         # pickle.load knows nothing of joblib's arrays: it would take their bytes for opcodes. Normally that breaks at
         # once; a file that is built for it runs on.
         plain = _trial(data)
-        if plain.complete or _hidden(plain):
-            scan.find(
-                "hidden-pickle", f"read by pickle.load instead of joblib.load it reaches {_hidden(plain) or 'its end'}"
-            )
+        if _hidden(plain):
+            scan.find("hidden-pickle", f"read by pickle.load instead of joblib.load it {_hidden(plain)}")
     return "joblib" if arrays else "pickle"
 
 
@@ -192,7 +197,7 @@ STORAGE_SIZES = {
 
 def _torch_legacy_magic(data):
     machine = Machine(data, report=Collector())
-    if bytes(data[:4]) in (b"\x80\x02\x8a\x0a", b"\x80\x04\x8a\x0a", b"\x80\x03\x8a\x0a", b"\x80\x05\x8a\x0a"):
+    if MAGIC_NUMBER.to_bytes(10, "little") in bytes(data[:32]):
         try:
             machine.run()
             return machine.literal(machine.result) == MAGIC_NUMBER
@@ -552,7 +557,7 @@ def _no_check(token, machine):
 def _scan_rest(data, pos, scan):
     trial = _trial(data, pos)
     if _hidden(trial):
-        scan.find("hidden-pickle", f"a second pickle behind the first reaches {_hidden(trial)}")
+        scan.find("hidden-pickle", f"a second pickle behind the first {_hidden(trial)}")
 
 
 def _inspect_keras(data, members, scan):
@@ -789,7 +794,7 @@ def _other_faces(data, head, kind, scan):
     if kind not in ("pickle", "joblib", "torch-legacy", "unrecognized", "onnx"):
         trial = _trial(data)
         if trial.complete or _hidden(trial):
-            scan.find("hidden-pickle", f"read as a pickle it reaches {_hidden(trial) or 'its end'}")
+            scan.find("hidden-pickle", f"read as a pickle it {_hidden(trial) or 'runs to its end'}")
     if kind != "tar" and _is_tar(head):
         scan.find("two-formats", "it is a tar archive at the same time, which torch.load would open first")
         inspect_tar(data, scan)

@@ -158,6 +158,8 @@ class Machine:
         if op in b"IL":
             text = self.line(token + 1)[0]
             return text == b"01" if op == 0x49 and text in (b"00", b"01") else int(text.rstrip(b"L"))
+        if op == 0x46:
+            return float(self.line(token + 1)[0])
         if op in b"SV":
             return self.text_string(op, self.line(token + 1)[0])
         start, size = self.counted(op, token)
@@ -186,6 +188,16 @@ class Machine:
         if op in b"\x8d\x8e\x96":
             return at + 9, U8(data, at + 1)[0]
         raise NotLiteral("not a literal")
+
+    def payload(self, token):
+        """All bytes of a bytes literal, or of the text by which protocols 0-2 spell bytes."""
+        op = self.data[token]
+        if op == 0x56:
+            end = self.data.find(b"\n", token)
+            return bytes(self.data[token + 1 : end]).decode("raw-unicode-escape").encode("latin1")
+        start, size = self.counted(op, token)
+        raw = self.data[start : start + size]
+        return raw.decode("utf-8").encode("latin1") if op in b"X\x8c\x8d" else raw
 
     def literal(self, token):
         """Like ``value``, with NotLiteral for everything that cannot be decoded."""
@@ -469,7 +481,9 @@ class Machine:
         return pos + 1
 
     def append_to(self, target):
-        if not (type(target) is Instance and "l" in target.of.may):
+        if type(target) not in (Instance, Global):
+            raise Broken(f"appends to {describe(target)}")
+        if type(target) is Global or "l" not in target.of.may:
             self.find("misused", f"appends to {describe(target)}, which calls its method `append`")
 
     def set_items(self, target, items):
@@ -480,7 +494,9 @@ class Machine:
                 target += items
             elif not len(target) & 1:
                 target.append(MISSING)
-        elif not (type(target) is Instance and "k" in target.of.may):
+        elif type(target) not in (Instance, Global) and target is not LIST:
+            raise Broken(f"stores items in {describe(target)}")
+        elif type(target) is not Instance or "k" not in target.of.may:
             self.find("misused", f"stores items in {describe(target)}, which calls its method `__setitem__`")
 
     # -- names ---------------------------------------------------------------------------------------------------
@@ -503,6 +519,11 @@ class Machine:
             return pos + 1
         self.stack.append(self.reach(module, name))
         return pos + 1
+
+    def listed(self, module, name):
+        """The Global for a listed name, None for others."""
+        may = allowlist.permission(module, name)
+        return None if may is None else Global((module, name), may)
 
     def reach(self, module, name):
         """The Global for a name, reported once when the allowlist does not have it."""
@@ -527,9 +548,11 @@ class Machine:
 
     def call(self, target, args, letter, how):
         """The result of ``target(*args)``, after asking the allowlist. letter: which permission it takes."""
-        if type(target) is not Global:
+        if type(target) is Instance:
             self.find("misused", f"calls {describe(target)}")
             return Instance(Global(("?", "?"), None))
+        if type(target) is not Global:
+            raise Broken(f"calls {describe(target)}")
         made = Instance(target, args)
         if type(args) is not tuple:
             self.find("misused", f"calls {target.name} with arguments that are not a tuple")
@@ -539,16 +562,19 @@ class Machine:
         elif letter not in target.may:
             self.find("misused", f"{target.name} is fine as a value, but this file {how} it")
         else:
-            check = allowlist.CHECKS.get(target.key) or (allowlist.no_arguments if letter == "n" else None)
+            check = allowlist.check_of(target.key, letter, target.may)
             if check is not None:
                 try:
                     fine = check(args, self)
                 except (NotLiteral, IndexError, TypeError, ValueError):
                     fine = False
+                if type(fine) is Global and target.key == ("builtins", "getattr"):
+                    return fine
                 if type(fine) is Global:  # a general constructor: the permissions of what it makes count from here on
                     made.of = fine
                 elif not fine:
-                    self.find("argument", f"{target.name} gets arguments that ordinary data never gives it")
+                    loads = target.key == ("torch.storage", "_load_from_bytes")
+                    self.find("second-stage" if loads else "argument", f"{target.name} gets arguments that ordinary data never gives it")
         return made
 
     def op_reduce(self, pos):
@@ -601,9 +627,11 @@ class Machine:
 
     def op_build(self, pos):
         state, target = self.stack.pop(), self.stack[-1]
-        if type(target) is not Instance:
+        if type(target) is Global:
             self.find("misused", f"sets the state of {describe(target)}: it could replace functions and classes")
             return pos + 1
+        if type(target) is not Instance:
+            raise Broken(f"sets the state of {describe(target)}")
         if target.built:
             # The first state can plant a `__setstate__` in the object, which the second then calls.
             self.find("misused", f"sets the state of one object twice ({target.of.name})")
