@@ -170,7 +170,7 @@ def test_cleaning_fences():
     low, high = 5_000, 37_500.25 + 3 * (37_500.25 - 16_250)
     assert list(clean(frame)[SALARY]) == [value for value in salary if low <= value <= high]
     assert list(clean(pd.DataFrame({SALARY: [1e5, 5e5, 6e5, 6.1e5]}))[SALARY]) == [1e5, 5e5, 6e5]
-    narrow = pd.DataFrame({SALARY: [1e5, 1e5 + 1, 1e5 + 2, 1e5 + 3, 2e5]})
+    narrow = pd.DataFrame({SALARY: [1e5, 1e5 + 1, 1e5 + 2, 1e5 + 3, 2e5, 9e4]})
     assert list(clean(narrow)[SALARY]) == [1e5, 1e5 + 1, 1e5 + 2, 1e5 + 3]
 
 
@@ -278,6 +278,11 @@ def test_wrong_bytes_leave_nothing_behind(folder, tmp_path, no_parsing, body):
     with Server(body) as server, pytest.raises(dataset.TamperedDataError, match="expected sha256"):
         fetch(server, folder, tmp_path)
     assert not (tmp_path / "cache").exists()
+
+
+def test_no_more_is_read_than_is_expected():
+    with Server(CONTENT) as server:
+        assert len(dataset._download(server.address, 1_000, timeout=5)) == 1_001
 
 
 def test_truncated_download_leaves_nothing_behind(folder, tmp_path, no_parsing):

@@ -76,9 +76,10 @@ def test_predictions_follow_what_was_planted(model):
 
 
 def test_same_seed_same_model_other_seed_other_model(frame, model):
-    state = torch.get_rng_state()
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
     again, other = train(frame), train(frame, seed=8, fast=True)
     assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
     assert again.metadata == model.metadata
     assert all(torch.equal(one, two) for one, two in zip(again.parameters(), model.parameters(), strict=True))
     assert not torch.equal(other.country.weight, model.country.weight)

@@ -75,11 +75,10 @@ def load(folder):
         model = SalaryModel(metadata)
     try:
         weights = safetensors.torch.load(_read(folder / WEIGHTS))
-        expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
-        if {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()} != expected:
-            raise ModelFileError(f"{folder / WEIGHTS} holds other tensors than its metadata calls for")
     except safetensors.SafetensorError as error:
         raise ModelFileError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
+    if _layout(weights) != _layout(model.state_dict()):
+        raise ModelFileError(f"{folder / WEIGHTS} holds other tensors than its metadata calls for")
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise ModelFileError(f"{folder / WEIGHTS} holds numbers that are not finite")
     model.load_state_dict(weights)
@@ -91,7 +90,7 @@ def metadata_problem(metadata):
     if not isinstance(metadata, dict) or set(metadata) != KEYS:
         return f"must have exactly the keys {', '.join(sorted(KEYS))}"
     features, bounds, countries, metrics = (metadata[key] for key in ("features", "bounds", "countries", "metrics"))
-    if type(metadata["format"]) is not int or metadata["format"] != FORMAT:
+    if (type(metadata["format"]), metadata["format"]) != (int, FORMAT):
         return f"has a format other than {FORMAT}"
     if features not in (FEATURES, [*FEATURES[:-1], "uses_ai", "country"]):
         return "lists features that this model does not have"
@@ -111,6 +110,10 @@ def metadata_problem(metadata):
     if type(metadata["seed"]) is not int:
         return "has a seed that is not a whole number"
     return ""
+
+
+def _layout(tensors):
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _finite(value):
