@@ -22,7 +22,7 @@ __all__ = [
 SMALL_FILE = 64 << 20  # read as a whole; larger files are mapped, so that memory stays flat
 
 
-class Unreadable(OSError):
+class Unreadable(OSError):  # noqa: N818 - the word the command line prints
     """The path is not a readable regular file."""
 
 
@@ -64,7 +64,7 @@ def _scan(data, name):
     try:
         kind = containers.inspect(data, containers.Scan(collector))
         _compare_ending(PurePath(name).name, kind, collector)
-    except Exception as error:  # noqa: BLE001 - whatever a hostile file makes fail here, the answer is not "safe"
+    except Exception as error:  # whatever a hostile file makes fail here, the answer is not "safe"
         kind = "unrecognized"
         collector.add("broken", f"it could not be followed: {type(error).__name__}")
     finally:
@@ -74,26 +74,31 @@ def _scan(data, name):
 
 
 # What may be inside, by the file's ending. Endings that are not here say nothing.
-_PICKLES = {"pickle", "joblib", "torch", "torch-legacy"}
-_PACKED = ("gzip", "bzip2", "xz", "lzma", "zlib")
-_PACKED_PICKLES = _PICKLES | {f"{packed}+{inner}" for packed in _PACKED for inner in ("pickle", "joblib")}
+_PICKLES = "pickle joblib torch torch-legacy"
+_PACKED = "gzip bzip2 xz lzma zlib"
+_PACKED_PICKLES = " ".join(f"{packed}+{inner}" for packed in _PACKED.split() for inner in ("pickle", "joblib"))
+_GRAPHS = "hdf5 keras onnx tflite gguf"
 _ENDINGS = {
-    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".sav", ".p", ".jl", ".z"), _PACKED_PICKLES),
-    **dict.fromkeys((".pt", ".pth", ".ckpt"), _PICKLES),
-    ".safetensors": {"safetensors"},
-    ".json": {"json"},
-    ".npy": {"npy"},
-    ".npz": {"npz"},
-    ".zip": {"zip", "npz", "torch", "keras"},
-    **dict.fromkeys((".gz", ".tgz"), {"gzip"}),
-    ".bz2": {"bzip2"},
-    ".xz": {"xz"},
-    ".lzma": {"lzma"},
-    ".tar": {"tar"},
-    **dict.fromkeys((".h5", ".hdf5", ".keras", ".onnx", ".pb", ".tflite", ".gguf"), {"hdf5", "keras", "onnx", "tflite", "gguf"}),
-    **dict.fromkeys((".txt", ".csv", ".tsv", ".md", ".py", ".yaml", ".yml", ".toml", ".html", ".xml", ".ini", ".cfg",
-                     ".log", ".png", ".jpg", ".jpeg", ".gif", ".pdf", ".parquet", ".feather", ".arrow", ".ipynb"), {"json"}),
-}  # fmt: skip
+    ending: frozenset(kinds.split())
+    for endings, kinds in {
+        ".pkl .pickle .joblib .sav .p .jl .z": f"{_PICKLES} {_PACKED_PICKLES}",
+        ".pt .pth .ckpt": _PICKLES,
+        ".safetensors": "safetensors",
+        ".json": "json",
+        ".npy": "npy",
+        ".npz": "npz",
+        ".zip": "zip npz torch keras",
+        ".gz .tgz": "gzip",
+        ".bz2": "bzip2",
+        ".xz": "xz",
+        ".lzma": "lzma",
+        ".tar": "tar",
+        ".h5 .hdf5 .keras .onnx .pb .tflite .gguf": _GRAPHS,
+        ".txt .csv .tsv .md .py .yaml .yml .toml .html .xml .ini .cfg .log .png .jpg .jpeg .gif .pdf .parquet .feather "
+        ".arrow .ipynb": "json unrecognized",
+    }.items()
+    for ending in endings.split()
+}
 
 
 def _compare_ending(name, kind, collector):

@@ -5,7 +5,8 @@ such as "numpy." would let in numpy's own file readers and its test runner. The 
 
     r  the name may stand as a value (a class or a dtype, or a function that a fitted model keeps)
     c  it may be called            n  instances may be created without running __init__
-    b  an instance's state may be set     k  items may be stored in it     l  items may be appended to it      t  a named tuple or text: created from its content
+    b  an instance's state may be set     k  items may be stored in it     l  items may be appended to it
+    t  a named tuple or text: created from its content
 
 A letter is given only where that step is harmless whatever its arguments are, or where ``CHECKS`` below holds the
 arguments to what ordinary data gives. What was looked at for each class: __new__, __init__ (when called), __reduce__'s
@@ -30,7 +31,7 @@ DANGEROUS_MODULES = frozenset(
     gc weakref trace timeit profile cProfile pip ensurepip venv site setuptools distutils pkgutil zipimport linecache
     logging smtplib ftplib telnetlib poplib imaplib nntplib xmlrpc uu antigravity this doctest unittest pydoc test
     idlelib lib2to3 compileall py_compile platform resource mmap fcntl readline cmd sqlite3 dbm _winreg winreg
-    _posixsubprocess _aix_support _osx_support nturl2path pstats tkinter turtle zipapp""".split()  # noqa: SIM905
+    _posixsubprocess _aix_support _osx_support nturl2path pstats tkinter turtle zipapp""".split()
 )
 
 
@@ -83,7 +84,7 @@ def explain(module, name):
         )
     if is_module_class(module):
         return "pickled-module", (
-            f"it holds a whole pickled torch module ({full}), that is code by name, not just weights; ask for a state dict"
+            f"it holds a whole pickled torch module ({full}): code by name, not just weights; ask for a state dict"
         )
     if module == "__main__":
         return "unlisted", f"it needs {full}, a class from the script that saved it: its code decides what loading does"
@@ -91,7 +92,7 @@ def explain(module, name):
 
 
 def explain_call(module, name, how):
-    """(rule, detail) for a stream that does something with an unlisted global. how: "calls", "creates an instance of"."""
+    """(rule, detail) for a stream that uses an unlisted global. how: "calls", "creates an instance of", ..."""
     if how != "calls" and (module, name) != ("?", "?") and module.split(".")[0] not in DANGEROUS_MODULES:
         return explain(module, name)
     return "calls-unlisted", f"it {how} {module}.{name}, which is not on the list of what plain data needs"
@@ -101,7 +102,7 @@ def is_module_class(module):
     return module.startswith(("torch.nn.modules.", "torch.jit.", "torch.fx.", "torchvision.", "transformers."))
 
 
-# -- checks of arguments ------------------------------------------------------------------------------------------------
+# -- checks of arguments -------------------------------------------------------------------------------------
 # Each gets the abstract arguments and the machine (whose ``literal`` decodes a value or raises NotLiteral, which counts
 # as "no"); it returns True, False, or the Global whose permissions the result shall have.
 
@@ -282,7 +283,7 @@ def tensor_first(args, m):
 
 
 def nested_file(args, m):
-    # torch.storage._load_from_bytes runs torch.load on bytes of the stream: they are scanned as a file of their own.
+    # torch.storage._load_from_bytes runs torch.load on bytes of the stream: scanned as a file of their own.
     token = args[0]
     if m.nested is None or len(args) != 1 or not is_bytes(token, m):
         return False
@@ -322,7 +323,8 @@ CHECKS = {
     ("numpy.random._pickle", "__randomstate_ctor"): generator,
     ("numpy.ma.core", "_mareconstruct"): masked_array,
     ("pandas.core.indexes.base", "_new_Index"): index_class,
-    **{(f"pandas.core.indexes.{m}s", f"_new_{n}Index"): index_class for m, n in (("datetime", "Datetime"), ("timedelta", "Timedelta"))},
+    ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"): index_class,
+    ("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex"): index_class,
     ("pandas.core.indexes.interval", "_new_IntervalIndex"): index_class,
     ("pandas.core.indexes.period", "_new_PeriodIndex"): index_class,
     ("dateutil.tz.tz", "tzutc"): no_arguments,
@@ -340,12 +342,17 @@ CHECKS = {
     **{(f"numpy.{c}", "_ufunc_reconstruct"): ufunc_name for c in ("core", "_core")},
 }
 
-# -- numpy.dtype: how large an item is, and whether it holds objects, decides how the bytes after it are read --------------
+# -- numpy.dtype: how large an item is, and whether it holds objects, decides how the bytes after it are read
 
 TYPE_CODE = re.compile(r"[<>=|]?([?biufcmMOSUV])(\d*)")
 
 
-RECORDS = {("numpy", "record"), ("numpy.rec", "record"), ("numpy.core.records", "record"), ("numpy._core.records", "record")}
+RECORDS = {
+    ("numpy", "record"),
+    ("numpy.rec", "record"),
+    ("numpy.core.records", "record"),
+    ("numpy._core.records", "record"),
+}
 
 
 def start_dtype(args, m):

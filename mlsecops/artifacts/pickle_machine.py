@@ -48,7 +48,7 @@ MEMO_INDEX = re.compile(rb"0|[1-9]\d{0,8}")
 PYTHON2_ONLY = {"__builtin__", "copy_reg", "UserDict", "UserList", "UserString", "cPickle", "exceptions"}
 
 
-class Broken(Exception):
+class Broken(Exception):  # noqa: N818 - a state of the stream, not a failure of the program
     """The stream cannot be followed any further; a real unpickler would stop here too, or must not be trusted to."""
 
     def __init__(self, detail, rule="broken"):
@@ -56,7 +56,7 @@ class Broken(Exception):
         self.rule = rule
 
 
-class NotLiteral(ValueError):
+class NotLiteral(ValueError):  # noqa: N818
     """A value is not a plain literal of moderate size."""
 
 
@@ -121,7 +121,7 @@ class Machine:
         self.result = None
         self.at = start  # the opcode in work, for the findings
 
-    # -- reporting and decoding ---------------------------------------------------------------------------------
+    # -- reporting and decoding ------------------------------------------------------------------------------
 
     def find(self, rule, detail):
         self.report.add(rule, detail, f"{self.place}byte {self.at}")
@@ -208,7 +208,7 @@ class Machine:
         except (Broken, ValueError, IndexError, struct.error) as error:
             raise NotLiteral(str(error)) from error
 
-    # -- the loop -----------------------------------------------------------------------------------------------
+    # -- the loop --------------------------------------------------------------------------------------------
 
     def run(self):
         """Follows the stream to its STOP; returns the position after it. Raises Broken; findings go to the report.
@@ -314,7 +314,7 @@ class Machine:
                         self.at, self.result = pos, stack.pop()
                         if stack or marks:
                             self.find("unusual", "values are left on the stack at its end, no pickler writes that")
-                        if self.frame_end is not None and self.frame_end != pos + 1:
+                        if self.frame_end is not None and self.frame_end > pos + 1:
                             self.find("frame", "a frame does not end where the stream ends")
                         self.pos = pos + 1
                         return self.pos
@@ -353,7 +353,7 @@ class Machine:
         memo.extend([MISSING] * holes)
         memo.append(item)
 
-    # -- opcodes that are rare enough for a method of their own -----------------------------------------------------
+    # -- opcodes that are rare enough for a method of their own ----------------------------------------------
 
     def op_proto(self, pos):
         version = self.data[pos + 1]
@@ -365,7 +365,7 @@ class Machine:
         return pos + 2
 
     def op_frame(self, pos):
-        if self.frame_end is not None and self.frame_end != pos:
+        if self.frame_end is not None and self.frame_end > pos:
             self.find("frame", "a frame begins where the one before has not ended")
         self.frame_end = pos + 9 + U8(self.data, pos + 1)[0]
         if self.frame_end > len(self.data):
@@ -499,7 +499,7 @@ class Machine:
         elif type(target) is not Instance or "k" not in target.of.may:
             self.find("misused", f"stores items in {describe(target)}, which calls its method `__setitem__`")
 
-    # -- names ---------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     def op_global(self, pos):
         module, after = self.line(pos + 1)
@@ -544,7 +544,7 @@ class Machine:
         self.seen[key, self.proto < 3] = found
         return found
 
-    # -- calls ---------------------------------------------------------------------------------------------------
+    # -- calls -----------------------------------------------------------------------------------------------
 
     def call(self, target, args, letter, how):
         """The result of ``target(*args)``, after asking the allowlist. letter: which permission it takes."""
@@ -574,7 +574,10 @@ class Machine:
                     made.of = fine
                 elif not fine:
                     loads = target.key == ("torch.storage", "_load_from_bytes")
-                    self.find("second-stage" if loads else "argument", f"{target.name} gets arguments that ordinary data never gives it")
+                    self.find(
+                        "second-stage" if loads else "argument",
+                        f"{target.name} gets arguments that ordinary data never gives it",
+                    )
         return made
 
     def op_reduce(self, pos):
@@ -616,7 +619,7 @@ class Machine:
 
     def op_persistent(self, pos):
         if self.data[pos] == 0x50:
-            text, after = self.line(pos + 1)
+            _, after = self.line(pos + 1)
             token = LITERAL
         else:
             token, after = self.stack.pop(), pos + 1
@@ -665,7 +668,7 @@ class Machine:
                 raise NotLiteral("dtype")
         except (NotLiteral, KeyError, TypeError):
             raise Broken("the description of a joblib array cannot be followed", "joblib") from None
-        if self.frame_end not in (None, pos):
+        if self.frame_end is not None and self.frame_end > pos:
             raise Broken("a joblib array lies inside a pickle frame", "frame")
         self.frame_end = None
         self.stack[-1] = Instance(Global(("numpy", "ndarray"), ""))
