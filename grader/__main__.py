@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from grader import reports, seeds, submissions
+from grader.channel import RoomError
 from grader.generator import Generator, GeneratorError, UnknownLabError, libraries_of, load_lab, version_of
 from grader.judge import Grading
 from grader.policy import Limits, View
-from grader.rooms import RoomError, open_room
+from grader.rooms import open_room
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -23,6 +23,10 @@ _MAX_EXTRA = 1000
 _NONCE = re.compile(rb"[A-Za-z0-9_-]{1,128}")
 
 
+class RoomError(Exception):
+    """Submissions cannot run here; the text says why."""
+
+
 class LineTimeoutError(Exception):
     """No answer in time."""
 

@@ -17,11 +17,16 @@ import tempfile
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 
 import psutil
 
-from grader.channel import Channel, Markers, Session, once
+from grader.channel import Channel, LineBrokenError, LineTimeoutError, Markers, RoomError, Session, once
 from grader.policy import CHECK_STUB, Limits, View, clean_environment
+from mlsecops.codec import UncodableError
+
+# Seconds that an interpreter with IPython may take to start.
+_START = 60.0
 
 # Runs in isolated mode (-I), so that nothing in the learner's folder is imported by accident. The grader's own modules
 # come from the checkout, whose path is then forgotten: imports find the copied view. (Reading the file system still
@@ -82,7 +87,15 @@ class ProcessRoom:
             theirs.close()
             shutil.rmtree(folder, ignore_errors=True)
 
-        return Session(Channel(ours), Markers(reader), layers, worker.pid, once(end))
+        session = Session(Channel(ours), Markers(reader), layers, worker.pid, once(end))
+        # The start takes seconds on a busy machine; it must not count against the first cell.
+        try:
+            session.channel.ask({"cell": "pass"}, _START)
+        except (LineTimeoutError, LineBrokenError, UncodableError):
+            session.__exit__()
+            raise RoomError("a worker did not start") from None
+        session.started = monotonic()
+        return session
 
     def close(self) -> None:
         """Nothing is left to close: every session cleans up after itself."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from grader import reports, seeds, submissions
-from grader.channel import LineBrokenError, LineTimeoutError, Session
+from grader.channel import LineBrokenError, LineTimeoutError, RoomError, Session
 from grader.generator import Generator
 from grader.policy import Limits
-from grader.rooms import MemoryWatch, RoomError
+from grader.rooms import MemoryWatch
 from grader.submissions import Notebook, Submission
 from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict
@@ -85,12 +85,14 @@ class Examination:
         Raises:
             RoomError: no worker could be started.
         """
-        self._until = monotonic() + self.limits.seconds
+        self._until = math.inf
         self._skipped: set[int] = set()
         for _ in range(_MAX_STARTS):
             try:
                 with self._new_session() as session, self.watch.over(session):
                     self.layers = session.layers
+                    # The clock starts with the first worker; starting more of them is the submission's own doing.
+                    self._until = min(self._until, monotonic() + self.limits.seconds)
                     try:
                         self._run_cells(session)
                         self._ask_all(session)

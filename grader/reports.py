@@ -87,9 +87,9 @@ def write_grades(out: Path, rows: list[dict], questions: tuple[Question, ...]) -
 def _cell(value: object) -> str:
     if isinstance(value, int | float):
         return f"{value:.10g}"
-    text = str(value)
+    text = "".join(letter if letter.isprintable() else " " for letter in str(value))
     # What spreadsheets execute, also behind blanks and in full-width form; an apostrophe makes them show it as text.
-    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@＝＋－＠") or text[:1] in ("\t", "\r", "\n") else text
+    return f"'{text}" if text.lstrip().startswith(tuple("=+-@＝＋－＠")) else text
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

@@ -20,16 +20,12 @@ from time import monotonic
 
 import psutil
 
-from grader.channel import Channel, Markers, Session, once
+from grader.channel import Channel, Markers, RoomError, Session, once
 from grader.fallback import ProcessRoom
 from grader.policy import Limits, View
 
 # The hidden switch that makes tests exercise the fallback on a machine that could do better.
 FORCE = "MLSECOPS_GRADER_ISOLATION"
-
-
-class RoomError(Exception):
-    """Submissions cannot run here; the text says why."""
 
 
 class JailRoom:

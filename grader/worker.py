@@ -38,6 +38,9 @@ class Shell(InteractiveShell):
     def showsyntaxerror(self, *args: object, **kwargs: object) -> None:
         """Show nothing."""
 
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Accept `%matplotlib inline`; figures are drawn and never shown."""
+
     def system(self, command: str) -> None:
         """Run a `!` line. The original wants a terminal device, which the jail does not have."""
         done = subprocess.run(self.var_expand(command, depth=1), shell=True)  # noqa: S602 - it is what `!` means
@@ -125,6 +128,8 @@ def _run_call(shell: Shell, request: dict) -> dict:
         value = asyncio.run(value)
     try:
         return {"value": codec.encode(value)}
+    except codec.TooLargeError as error:
+        return {"error": "_too_large", "message": str(error)[:300]}
     except codec.UncodableError as error:
         return {"error": "_uncodable", "message": str(error)[:300]}
 

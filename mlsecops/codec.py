@@ -28,6 +28,10 @@ class UncodableError(ValueError):
     """The value, or the text, is not the plain data that may travel."""
 
 
+class TooLargeError(UncodableError):
+    """One text, bytes or array is longer than `MAX_BYTES`."""
+
+
 def encode(value: Any) -> Any:
     """Turn a value into what `json.dumps` can write.
 
@@ -36,6 +40,7 @@ def encode(value: Any) -> Any:
 
     Raises:
         UncodableError: it holds anything else, or is nested deeper than `MAX_DEPTH`.
+        TooLargeError: one part is too long.
     """
     return _encode(value, 0)
 
@@ -45,6 +50,8 @@ def _encode(value: Any, depth: int) -> Any:
         raise UncodableError(f"nested deeper than {MAX_DEPTH}")
     if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str | bytes | bytearray) and len(value) > MAX_BYTES:
+        raise TooLargeError(f"{type(value).__name__} longer than {MAX_BYTES}")
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
@@ -52,7 +59,7 @@ def _encode(value: Any, depth: int) -> Any:
     if isinstance(value, float):
         number = float(value)
         return number if math.isfinite(number) else {"$f": repr(number)}
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray):
         return {"$b": base64.b64encode(bytes(value)).decode("ascii")}
     if isinstance(value, list | tuple):
         return [_encode(item, depth + 1) for item in value]
@@ -79,6 +86,8 @@ def _encode_numpy(value: Any, depth: int) -> Any:
         return _encode(value.item(), depth)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in _DTYPE_KINDS:
         raise UncodableError(f"{type(value).__name__} is not an array of numbers, booleans or fixed-width text")
+    if value.nbytes > MAX_BYTES:
+        raise TooLargeError(f"array of {value.nbytes} bytes, more than {MAX_BYTES}")
     array = np.ascontiguousarray(value)
     data = base64.b64encode(array.tobytes()).decode("ascii")
     return {"$a": [array.dtype.str, list(value.shape), data]}

@@ -1,4 +1,4 @@
-"""A small lab for testing the grader itself: eight light questions, a few calls each. Use it as `--lab tests.light_lab`."""
+"""A small lab for testing the grader itself: eight light questions, a few calls each; `--lab tests.light_lab`."""
 
 from __future__ import annotations
 
@@ -120,9 +120,7 @@ def _question(number, entry, signature, generate, judge, misconceptions=None):
 
 
 QUESTIONS = (
-    _question(
-        1, "double", "double(n: int) -> int", _double, _exact, {"zero": "Zero is not the double of anything else."}
-    ),
+    _question(1, "double", "double(n: int) -> int", _double, _exact, {"zero": "Zero is the double of zero only."}),
     _question(2, "reverse", "reverse(word: str) -> str", _reverse, _exact),
     _question(3, "digest", "digest(data: bytes) -> str", _digest, _exact),
     _question(4, "mean", "mean(values: ndarray) -> float", _mean, _close),
