@@ -7,6 +7,7 @@ libraries that the notebook imports.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,8 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
+from typing import BinaryIO
 
 import psutil
 
@@ -35,11 +38,11 @@ _BOOT = """
 import json, sys
 root, view, limits, marker = json.loads(sys.argv[1])
 sys.path.insert(0, root)
-from grader import fallback
+from grader import fallback, worker
 sys.path.remove(root)
 sys.path.insert(0, view)
-sys.modules.pop("mlsecops.codec"); sys.modules.pop("mlsecops")
-fallback.be_worker(limits, marker)
+for name in [n for n in sys.modules if n.split(".")[0] == "mlsecops"]: del sys.modules[name]
+fallback.be_worker(worker, limits, marker)
 """
 
 
@@ -73,8 +76,8 @@ class ProcessRoom:
         )
         ours, theirs = socket.socketpair()
         pumps = [
-            threading.Thread(target=_pump, args=(theirs.recv, worker.stdin.write, worker.stdin.flush), daemon=True),
-            threading.Thread(target=_pump, args=(worker.stdout.read1, theirs.sendall, None), daemon=True),
+            threading.Thread(target=_to_worker, args=(theirs, worker.stdin), daemon=True),
+            threading.Thread(target=_from_worker, args=(worker.stdout, theirs), daemon=True),
         ]
         for pump in pumps:
             pump.start()
@@ -115,14 +118,19 @@ def _copy_view(view: View, course: Path) -> None:
         shutil.copytree(view.root / "data", course / "data")
 
 
-def _pump(read, write, flush) -> None:
-    try:
-        while chunk := read(1 << 16):
-            write(chunk)
-            if flush:
-                flush()
-    except (OSError, ValueError):
-        pass
+def _to_worker(source: socket.socket, target: BinaryIO) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while chunk := source.recv(1 << 16):
+            target.write(chunk)
+            target.flush()
+
+
+def _from_worker(source: BinaryIO, target: socket.socket) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while chunk := source.read1(1 << 16):
+            target.sendall(chunk)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)  # the judge should hear at once that the worker hung up
 
 
 class _Family:
@@ -163,10 +171,8 @@ class _Family:
         return list(found.values())
 
 
-def be_worker(limits: dict, marker: str) -> None:
+def be_worker(worker: ModuleType, limits: dict, marker: str) -> None:
     """The life of a worker: limits first, then requests from standard input until it closes."""
-    from grader import worker
-
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     worker.silence()
     if os.name == "posix":
