@@ -67,8 +67,9 @@ def _grade(options: argparse.Namespace) -> int:
     step = max(1.0, options.timeout / 6)
     limits = Limits(seconds=options.timeout, step=step, memory=options.memory << 20)
     # Both start before the key is read, so neither could ever have seen it.
-    room, why = open_room(View(ROOT), limits, libraries_of(module))
-    generator = Generator(ROOT, options.lab)
+    view = View(ROOT)
+    room, why = open_room(view, limits, libraries_of(module))
+    generator = Generator(ROOT, options.lab, view.marker if room.isolation == "full" else "")
     try:
         if room.isolation != "full":
             print(f"grader: isolation is {room.isolation}, not full: {why}", file=sys.stderr)

@@ -19,7 +19,7 @@ from mlsecops import codec
 from mlsecops.questions import Question, questions_of
 
 # What most labs use. A lab's module can name others in `LIBRARIES`.
-DEFAULT_LIBRARIES = ("numpy", "pandas", "torch", "matplotlib.pyplot", "mlsecops.lesson")
+DEFAULT_LIBRARIES = ("numpy", "pandas", "torch", "matplotlib.pyplot", "mlsecops.lesson", "joblib", "safetensors")
 
 
 class UnknownLabError(Exception):
@@ -89,11 +89,16 @@ class Generator:
     Args:
         root: the checkout, where the process runs.
         lab: as for `load_lab`.
+        marker: where payloads will find the marker, when that is known beforehand. A question can then write it into
+            the payload; one that looks it up in the environment when it runs could be sent elsewhere by the learner.
     """
 
-    def __init__(self, root: Path, lab: str):
+    def __init__(self, root: Path, lab: str, marker: str = ""):
         self._lock = threading.Lock()
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("MLSECOPS_MARKER", None)
+        if marker:
+            environment["MLSECOPS_MARKER"] = marker
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "grader.generator", lab],
             cwd=root,

@@ -253,6 +253,7 @@ class Grading:
             RoomError, GeneratorError: the machinery failed. What is finished is whole.
         """
         self._stopping = threading.Event()
+        self._failed: list[Future] = []
         self._watch = MemoryWatch(self.limits.memory)
         self._watch.start()
         slots = threading.Semaphore(2 * self.workers)
@@ -264,10 +265,10 @@ class Grading:
                 # Inputs are made one submission ahead, while the lanes are busy with earlier ones.
                 prepared = maker.submit(self._prepare, submission, resume)
                 row = lanes.submit(self._grade_one, submission, prepared)
-                row.add_done_callback(lambda _: slots.release())
+                row.add_done_callback(lambda done: self._finish(done, slots))
                 rows.append(row)
-                if row_failed := next((r for r in rows if r.done() and r.exception()), None):
-                    row_failed.result()
+                if self._failed:
+                    self._failed[0].result()
             return [row.result() for row in rows]
         except BaseException:
             self._stopping.set()
@@ -277,6 +278,11 @@ class Grading:
             lanes.shutdown(wait=True, cancel_futures=True)
             maker.shutdown(wait=True, cancel_futures=True)
             self._watch.stop()
+
+    def _finish(self, row: Future, slots: threading.Semaphore) -> None:
+        if not row.cancelled() and row.exception():
+            self._failed.append(row)
+        slots.release()
 
     def _prepare(self, submission: Submission, resume: bool) -> tuple[Notebook, dict | None, dict]:
         notebook = submissions.read(submission, self.lab)

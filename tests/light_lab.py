@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 
 from mlsecops.questions import Question, Verdict
@@ -18,7 +19,9 @@ class _Payload:
         self._nonce = nonce
 
     def __reduce__(self):
-        return exec, (f"import os; open(os.environ['MLSECOPS_MARKER'], 'a').write('{self._nonce}' + chr(10))",)
+        known = os.environ.get("MLSECOPS_MARKER")
+        path = repr(known) if known else "os.environ['MLSECOPS_MARKER']"
+        return exec, (f"import os; open({path}, 'a').write('{self._nonce}' + chr(10))",)
 
 
 def _exact(answers, truth):
@@ -29,8 +32,9 @@ def _exact(answers, truth):
 
 
 def _close(answers, truth):
-    right = sum(abs(a.value - t) <= 1e-9 for a, t in zip(answers, truth, strict=True) if isinstance(a.value, float))
-    return Verdict(right / len(truth), f"{right} of {len(truth)} right.")
+    # Written the way that lets NaN through, so that it is the codec that has to keep NaN out.
+    wrong = sum(not isinstance(a.value, float) or abs(a.value - t) > 1e-9 for a, t in zip(answers, truth, strict=True))
+    return Verdict(1 - wrong / len(truth), f"{len(truth) - wrong} of {len(truth)} right.")
 
 
 def _two_sided(answers, truth):

@@ -246,6 +246,12 @@ ATTACKS: dict[str, list[str]] = {
         "os.environ['MLSECOPS_MARKER'] = '/dev/null'\n"
         "load = pickle.loads",
     ],
+    "marker-elsewhere": [
+        "import os, pickle\n"
+        "def load(data):\n"
+        "    os.environ.pop('MLSECOPS_MARKER', None)\n"
+        "    return pickle.loads(data)",
+    ],
     "flooded-marker": [
         "import os, pickle, threading\n"
         "def load(data):\n"
