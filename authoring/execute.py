@@ -151,6 +151,8 @@ def _start_worker(cells) -> None:
     global _finished_cells
     _finished_cells = cells
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process does the ending
+    # What these tools say about themselves would stand between the lines of the progress bar.
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 
