@@ -5,6 +5,7 @@ Every case is built from its answer: a squat is made from the name it imitates, 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -21,13 +22,13 @@ _PUBLIC = (
     "fastapi pydantic uvicorn joblib xgboost lightgbm pillow huggingface-hub python-dateutil cryptography sqlalchemy "
     "beautifulsoup4 jinja2 typing-extensions charset-normalizer opencv-python sentence-transformers prometheus-client"
 ).split()
-_SHORT = "six nox tox rich attrs dask".split()
 _HONEST = (
     "statsmodels geopandas pandera torchmetrics torchaudio numexpr seaborn plotly networkx pyarrow polars duckdb "
     "openpyxl lxml httpx aiohttp flask django celery redis boto3 paramiko fabric ansible sympy cython numba spacy "
     "gensim nltk optuna hydra-core mlflow dvc wandb gradio streamlit altair bokeh shapely rasterio folium"
 ).split()
-_NEAR_SHORT = "sox box fox sex tax rice risk attr dash desk".split()  # a letter away from a short name, and honest
+# Short names, and honest ones that are a letter away from them.
+_SHORT = {"six": "fix", "nox": "box", "tox": "toy", "rich": "rice", "dask": "task", "ray": "rag"}
 _KEYS = {"a": "s", "e": "r", "i": "o", "n": "m", "o": "p", "r": "t", "s": "d", "t": "y", "u": "i", "p": "o", "d": "f"}
 
 
@@ -97,11 +98,12 @@ def _own_names(r) -> list[str]:
 def _squat_generate(rng, hidden=False):
     r = draws(rng)
     inputs, cases = [], []
-    kinds = ["left out", "doubled", "swapped", "neighbor key", "digits", "no separator"]
+    kinds = ["left out", "doubled", "swapped", "neighbor key", "digits", "two digits", "no separator"]
     kinds += ["pairs", "alphabet", "digits and no separator"] if hidden else []
     for _ in range(2):
         known = [*r.sample([n for n in _PUBLIC if n not in ("scipy", "scapy")], 14), "scipy", "scapy"]
-        known += r.sample(_SHORT, 3) + _own_names(r)
+        short = r.sample(sorted(_SHORT), 4)
+        known += short + _own_names(r)
         r.shuffle(known)
         items = []
         for kind in kinds * 2:
@@ -109,7 +111,7 @@ def _squat_generate(rng, hidden=False):
             if squat:
                 items.append(squat)
         honest = [(name, "unrelated") for name in r.sample(_HONEST, 8)]
-        honest += [(name, "near a short name") for name in r.sample(_NEAR_SHORT, 4)]
+        honest += [(_SHORT[name], "near a short name") for name in short]
         honest += [(f"{name}-{r.choice(['stubs', 'extras', 'plugins'])}", "extension") for name in r.sample(known, 4)]
         honest += [(name, "on the list") for name in ("scipy", "scapy")]
         with_separator = [name for name in known if "-" in name]
@@ -131,6 +133,9 @@ def _squat(r, kind, known, items) -> dict | None:
     target = r.choice([k for k in known if len(k) >= 5])
     if kind in _LOOKS:
         name = _lookalike(r, target, kind)
+    elif kind == "two digits":
+        name = _lookalike(r, _lookalike(r, target, "digits"), "digits")
+        name = target if _one_edit(name, target) else name
     elif kind == "no separator":
         name = target.replace("-", "")
     elif kind == "digits and no separator":
@@ -163,7 +168,7 @@ def _squat_judge(answers, truth):
             "contains": ["extension"],
             "short-names": ["near a short name"],
             "swap": ["swapped"],
-            "only-edits": ["no separator", "pairs", "alphabet", "digits and no separator"],
+            "only-edits": ["two digits", "pairs", "digits and no separator"],
         },
     )
 
@@ -276,9 +281,9 @@ def _requirements_judge(answers, truth):
     return balance(
         places(answers, truth["cases"]),
         {
-            "continuation": ["honest, several lines", "inside a requirement"],
+            "continuation": ["honest, several lines", "range, several lines"],
             "marker": ["pin in marker only", "neither, with marker"],
-            "comment": ["pin in comment only", "hash in comment only"],
+            "comment": ["hash in comment only"],
             "wildcard": ["wildcard"],
             "weak-hash": ["weak hash", "short hash"],
             "exempt": ["exempt"],
@@ -431,7 +436,7 @@ def _triage_judge(answers, truth):
     # Three outcomes: the mean share per outcome, rescaled so that a constant answer (one third) is worth nothing.
     share = sum(sum(rights) / len(rights) for rights in by_verdict.values()) / 3
     told = ", ".join(f"{sum(rights)} of {len(rights)} '{name}'" for name, rights in by_verdict.items())
-    return type(verdict)(max(0.0, (3 * share - 1) / 2), f"Right: {told}.", verdict.misconception, verdict.detail)
+    return dataclasses.replace(verdict, score=max(0.0, (3 * share - 1) / 2), message=f"Right: {told}.")
 
 
 # --- q4: a signed manifest ------------------------------------------------------------------------------------------
@@ -549,18 +554,21 @@ def _tree_judge(answers, truth):
         said = pairs(answer.value) if not answer.error else None
         told = f"{case['kind']}: {case['problems'] or 'no problem'}; you: {shown(answer)}"
         cases.append(Case(case["kind"], bool(wanted), said == wanted, told))
-    return balance(
+    verdict = balance(
         cases,
         {
-            "reserialized": ["honest"],
-            "key-from-manifest": ["key in manifest"],
             "unsigned": ["wrong key", "edited manifest"],
+            "key-from-manifest": ["key in manifest"],
             "crash": ["broken signature"],
             "extra": ["extra file", "renamed"],
             "missing": ["missing file"],
             "traversal": ["path traversal", "absolute path", "backslash", "drive letter", "dot part"],
         },
     )
+    honest = [a.value for a, case in zip(answers, truth["cases"], strict=True) if case["kind"] == "honest"]
+    if all(pairs(value) == {("signature", "")} for value in honest):
+        return dataclasses.replace(verdict, misconception="reserialized")
+    return verdict
 
 
 # --- q5: a gate for workflows ---------------------------------------------------------------------------------------
@@ -650,12 +658,14 @@ def _workflow_generate(rng, hidden=False):
         "audit or true": (["run: pip-audit --strict -r requirements.txt || true"], ["audit"]),
         "audit in echo": (["name: run pip-audit --strict", "run: echo later"], ["audit"]),
     }
-    chosen = ["audit", "audit", "no audit", "audit not strict", "audit may fail"]
-    chosen += ["audit or true", "audit in echo", "audit"] if hidden else []
+    # As many good ones that to claim "no audit" of every file does not pay.
+    chosen = ["audit"] * 5 + ["no audit", "audit not strict", "audit may fail"]
+    chosen += ["audit", "audit or true", "audit in echo"] if hidden else []
+    r.shuffle(chosen)
     inputs, cases = [], []
-    for audit in chosen:
-        # One spelled-out default for the file, or none: then each job needs its own.
-        default = r.choice(["", "read", "write-all"]) if hidden else r.choice(["", "read"])
+    # One spelled-out default for the file, or none: then each job needs its own.
+    defaults = ["", "read", "write-all" if hidden else "read", ""] * 3
+    for audit, default in zip(chosen, defaults, strict=False):
         lines = ["name: checks", "on: [push, pull_request]"]
         scopes = _permissions(r, policy["may_write"])
         lines += scopes[default][0] if default else []
@@ -663,9 +673,11 @@ def _workflow_generate(rng, hidden=False):
         lines.append("jobs:")
         jobs = r.sample(["build", "test", "train", "publish", "lint"], 3)
         for number, job in enumerate(jobs):
-            own = r.choice(["", "read", "write that is allowed", "write that is not", "write-all", "empty"])
+            own = (
+                r.choice(["read", "write that is allowed", "write that is not", "write-all", "empty"]) if number else ""
+            )
             rules = scopes[own][1] if own else (scopes[default][1] if default else ["permissions"])
-            kind = own or ("inherited" if default else "not spelled out")
+            kind = own or (f"inherited {default}" if default else "not spelled out")
             spots.append([job, kind, rules, "permissions of the job"])
             lines += [f"  {job}:", "    runs-on: ubuntu-latest"]
             lines += [f"    {line}" for line in (scopes[own][0] if own else [])] + ["    steps:"]
@@ -702,7 +714,7 @@ def _workflow_judge(answers, truth):
             "branch-only": ["short commit", "commit in comment"],
             "prefix": ["owner by prefix"],
             "default-permissions": ["not spelled out"],
-            "inherited": ["inherited"],
+            "inherited": ["inherited read"],
             "any-write": ["write that is allowed"],
             "secrets-anywhere": ["secret by environment"],
             "title-anywhere": ["title by environment"],

@@ -5,6 +5,7 @@ Every case is built from its answer: the globals are known before the stream is 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -16,11 +17,9 @@ from mlsecops.questions.scoring import Case, balance, draws, gate, graded, shown
 LESSON = "H2b, Model files"
 
 
-def _families(r, practice, hidden, more: int):
-    """All practice families; when `hidden` holds families too, all of those, and `more` of the first."""
-    chosen = r.sample(practice, more) + list(hidden) if hidden else list(practice)
-    r.shuffle(chosen)
-    return chosen
+def _families(r, *groups):
+    """All families of the groups, in drawn order."""
+    return r.sample([family for group in groups for family in group], sum(map(len, groups)))
 
 
 def _fired(answers, truth) -> set[str]:
@@ -38,7 +37,7 @@ def _case(kind, mark="", **rest) -> dict:
 def _reached_generate(rng, hidden=False):
     r = draws(rng)
     inputs, cases = [], []
-    for family in _families(r, pickles.PRACTICE, pickles.HIDDEN if hidden else (), 5):
+    for family in _families(r, pickles.PRACTICE, pickles.HIDDEN if hidden else ()):
         mark = nonce(r)
         data, names = hostile(r, family, mark)
         inputs.append((data,))
@@ -47,8 +46,8 @@ def _reached_generate(rng, hidden=False):
         payload = {"weights": [r.random() for _ in range(3)], "value": value}
         inputs.append((pickles.dumped(r, payload),))
         cases.append(_case("honest object", names=[name]))
-    for _ in range(3):
-        inputs.append((pickles.dumped(r, pickles.look_alike(r)),))
+    for value in pickles.look_alikes(r, 4):
+        inputs.append((pickles.dumped(r, value),))
         cases.append(_case("only text", names=[]))
     for _ in range(2):
         inputs.append((pickles.dumped(r, pickles.plain(r)),))
@@ -75,7 +74,7 @@ def _reached_judge(answers, truth):
         cases,
         {
             "grep": ["only text"],
-            "global-only": ["exec", "honest object", "memo", "wide strings"],
+            "global-only": ["protocol 4", "memo"],
             "strings-before": ["memo", "rebound memo"],
             "breaks": ["breaks after"],
             "calls": ["inst", "obj"],
@@ -123,17 +122,19 @@ def _streams(r, hidden):
         cases.append(_case(kind, mark, safe=safe, fingerprint=print_))
 
     odd = (*pickles.HIDDEN, *pickles.HIDDEN_ODD)
-    for family in _families(r, pickles.PRACTICE, odd if hidden else (), 6):
+    for family in _families(r, pickles.PRACTICE, odd if hidden else ()):
         mark = nonce(r)
         add(hostile(r, family, mark)[0], family, False, mark)
     mark = nonce(r)
     neighbor = Call(pickles.NEIGHBORS["uuid:UUID"], pickles._shell(mark))
     add(Writer(4).stream(pickles.buried(r, neighbor)), "allowed neighbor", False, mark)
-    for value in r.sample([outside[name] for name in sorted(outside)], 3):
-        add(pickles.dumped(r, {"value": value}), "not on the list", False)
+    shelves = {name.split(":")[0] for name in allowed}
+    for name, value in sorted(outside.items()):
+        kind = "same module" if name.split(":")[0] in shelves else "not on the list"
+        add(pickles.dumped(r, {"value": value}), kind, False)
 
     honest = [({"value": value, "lr": r.random()}, "honest object") for value in inside.values()]
-    honest += [(pickles.look_alike(r), "only text") for _ in range(3)]
+    honest += [(value, "only text") for value in pickles.look_alikes(r, 4)]
     honest += [(pickles.plain(r), "plain data") for _ in range(2)]
     for value, kind in honest:
         add(pickles.dumped(r, value), kind, True, print_=pickles.fingerprint(value))
@@ -172,9 +173,9 @@ def _scanner_judge(answers, truth):
     return gate(
         cases,
         {
+            "global-only": ["protocol 4", "memo"],
             "denylist": ["not on the list"],
-            "module-level": ["allowed neighbor"],
-            "global-only": ["memo", "exec", "getattr"],
+            "module-level": ["allowed neighbor", "same module"],
             "breaks": ["breaks after"],
             "strings-before": ["rebound memo"],
             "calls": ["inst"],
@@ -219,18 +220,21 @@ def _joblib_generate(rng, hidden=False):
     for spot in spots:
         evil, mark = payload()
         parts = {"before": [evil, weights()], "between": [weights(), evil, weights()], "after": [weights(), evil]}
-        add({"layers": parts[spot]}, f"{spot} arrays", False, mark)
-    evil, mark = payload()
-    add([weights(), text_array(), evil], "compressed", False, mark, packing=("zlib", 3))
+        add({"layers": parts[spot]}, f"{spot} arrays", False, mark, packing=0)
+    for _ in range(2):
+        evil, mark = payload()
+        add([evil, weights(), text_array()], "compressed", False, mark, packing=("zlib", 3))
     for name in r.sample(sorted(outside), 2):
         add([weights(), outside[name], weights()], "not on the list", False)
     if hidden:
+        evil, mark = payload()
+        add({"names": _objects(["India"]), "hook": evil}, "after array of objects", False, mark, 0)
         for packing in (0, ("xz", 3), 0):
             evil, mark = payload()
             add({"names": _objects(["India", evil]), "w": weights()}, "array of objects", False, mark, packing)
         for packing in (("bz2", 3), ("gzip", 3), ("xz", 3)):
             evil, mark = payload()
-            add({"w": weights(), "hook": evil}, "other compression", False, mark, packing)
+            add({"hook": evil, "w": weights()}, "other compression", False, mark, packing)
         add({"w": weights(), "names": _objects(["India", "Spain"])}, "honest objects in array", True)
 
     for _ in range(3):
@@ -242,7 +246,7 @@ def _joblib_generate(rng, hidden=False):
     add({"w": weights(), "empty": np.empty((0, 3)), "flags": np.array([True, False])}, "arrays", True)
     for _ in range(2):
         add({"w": weights(), "bias": weights()}, "honest compressed", True, packing=("zlib", 3))
-    add(pickles.look_alike(r), "only text", True)
+    add(pickles.look_alikes(r, 1)[0], "only text", True)
     return _shuffled(r, inputs, cases, allowed=allowed)
 
 
@@ -269,13 +273,13 @@ def _joblib_judge(answers, truth):
     return gate(
         _verdicts(answers, truth),
         {
+            "compression": ["compressed", "other compression"],
             "stops-at-array": ["between arrays", "after arrays"],
-            "compression": ["compressed"],
             "denylist": ["not on the list"],
             "trips-over-array": ["arrays", "array that spells a pickle"],
             "no-decompress": ["honest compressed"],
             "grep": ["array that spells a pickle", "only text"],
-            "object-arrays": ["array of objects"],
+            "object-arrays": ["array of objects", "after array of objects"],
             "other-compression": ["other compression"],
         },
     )
@@ -305,31 +309,29 @@ def _restricted_judge(answers, truth):
     verdict = gate(
         cases,
         {
+            "after-the-fact": ["system", "exec", "eval", "subprocess", "protocol 4", "memo"],
             "denylist": ["not on the list"],
-            "module-level": ["allowed neighbor"],
+            "module-level": ["allowed neighbor", "same module"],
             "grep": ["only text"],
             "no-numpy": ["arrays"],
-            "after-the-fact": ["system", "exec", "eval", "subprocess"],
         },
     )
     if known:
         message = f"{len(known)} payload(s) ran. {verdict.message}"
-        # A payload may run where its case was raised in the end: every check came too late then.
-        seen = verdict.misconception if verdict.misconception in ("denylist", "module-level") else "after-the-fact"
-        return Verdict(verdict.score, message, seen, verdict.detail)
+        return Verdict(verdict.score, message, verdict.misconception or "after-the-fact", verdict.detail)
     return verdict
 
 
 # --- q5: a bill of materials ----------------------------------------------------------------------------------------
 
 _DIGESTS = {"SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512", "SHA3-256": "sha3_256"}
-_LARGEST, _DEEPEST = 4000, 16  # parts and levels of an answer; above that nobody's bill of ten files
+_LARGEST, _DEEPEST, _LONGEST = 1500, 16, 500  # parts, levels and text of an answer; no bill of ten files has more
 
 
 def _bom_generate(rng, hidden=False):
     r = draws(rng)
     inputs, cases = [], []
-    for number in range(4 if hidden else 3):
+    for number, algorithm in enumerate(r.sample(sorted(_DIGESTS), 4 if hidden else 3)):
         tree = {
             "model.safetensors": r.randbytes(r.randint(40, 400)),
             "metadata.json": json.dumps({"epochs": r.randint(1, 99)}).encode(),
@@ -347,7 +349,7 @@ def _bom_generate(rng, hidden=False):
         about = {
             "name": r.choice(["salary-predictor", "pay-bands", "offer-model"]),
             "version": f"{r.randint(0, 4)}.{r.randint(0, 9)}.{r.randint(0, 9)}",
-            "algorithm": r.choice(sorted(_DIGESTS)),
+            "algorithm": algorithm,
             "license": r.choice(["MIT", "Apache-2.0", "BSD-3-Clause"]),
         }
         if number % 2 if hidden else number == 2:
@@ -362,10 +364,8 @@ def _bom_generate(rng, hidden=False):
 
 def _as_text(tree) -> dict[str, str]:
     # What a digest comes out as when the file is read as text and its line ends are normalized.
-    return {
-        path: hashlib.sha256(content.decode("utf-8", "replace").replace("\r\n", "\n").encode()).hexdigest()
-        for path, content in tree.items()
-    }
+    texts = {path: data.decode("utf-8", "replace").replace("\r\n", "\n").encode() for path, data in tree.items()}
+    return {path: hashlib.sha256(text).hexdigest() for path, text in texts.items() if text != tree[path]}
 
 
 @graded
@@ -445,11 +445,8 @@ def _schema_problem(bom) -> str:
     """Why a bill does not validate against CycloneDX 1.6, strictly (no unknown keys); "" when it does."""
     if not _bounded(bom):
         return "too large or too deep"
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
     try:
-        error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom, allow_nan=False))
+        error = _validator().validate_str(json.dumps(bom, allow_nan=False))
     except (TypeError, ValueError):
         return "not JSON"
     if error is None:
@@ -457,6 +454,15 @@ def _schema_problem(bom) -> str:
     cause = error.data
     where = ".".join(map(str, getattr(cause, "absolute_path", ())))
     return f"{where}: {getattr(cause, 'message', '')}"[:300]
+
+
+@functools.cache
+def _validator():
+    # A second to import, so only when there is a bill to look at; and it compiles the schema when first used.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    return JsonStrictValidator(SchemaVersion.V1_6)
 
 
 def _bounded(bom) -> bool:
@@ -468,7 +474,7 @@ def _bounded(bom) -> bool:
                 below += [*part, *part.values()]
             elif isinstance(part, list):
                 below += part
-            elif isinstance(part, str) and len(part) > 2000:
+            elif isinstance(part, str) and len(part) > _LONGEST:
                 return False
         count += len(below)
         if count > _LARGEST:

@@ -204,7 +204,8 @@ class Writer:
         return self.push(call.function) + b"(" + arguments + b"tR"
 
     def _memo(self, names) -> bytes:
-        texts = dict.fromkeys(text for name in names for text in (name.module, name.name))
+        # Names before modules: whoever takes the last two strings takes them the wrong way round.
+        texts = dict.fromkeys(text for name in names for text in (name.name, name.module))
         self.slots = {text: 7 * number + 3 for number, text in enumerate(texts)}
         opening = b""
         if self.names == "rebound":
@@ -255,13 +256,9 @@ def reached(expression) -> list[str]:
     return sorted({str(name) for name in names_of(expression)})
 
 
-def _any(r, mark):
-    return SEEN[r.choice(["system", "exec", "eval", "subprocess", "getattr"])](r, mark)
-
-
-def _spelled(protocols=(4, 5), wrap=False, tail=None, **style):
+def _spelled(protocols=(4, 5), wrap=False, tail=None, of=("system", "exec", "eval", "subprocess", "getattr"), **style):
     def family(r, mark):
-        payload = _any(r, mark)
+        payload = SEEN[r.choice(of)](r, mark)
         data = Writer(r.choice(protocols), **style).stream(buried(r, payload) if wrap else payload)
         return (data if tail is None else data[:-1] + tail(r)), reached(payload)
 
@@ -293,7 +290,8 @@ def _garbage(r):
 SPELLED = {
     "buried": _spelled((2, 3, 4, 5), wrap=True),
     "text protocol": _spelled((0,)),
-    "memo": _spelled(names="memo"),
+    "protocol 4": _spelled(of=("system", "subprocess"), names="stack"),
+    "memo": _spelled(of=("system", "subprocess"), names="memo"),
     "rebound memo": _spelled(names="rebound", wrap=True),
     "inst": _spelled((0, 1, 2), calls="inst"),
     "obj": _spelled((2, 4), calls="obj"),
@@ -304,7 +302,7 @@ SPELLED = {
     "python 2 name": _python2,
     "dotted": _dotted,
 }
-PRACTICE = (*SEEN, "buried", "text protocol", "memo")
+PRACTICE = (*SEEN, "buried", "text protocol", "protocol 4", "memo")
 HIDDEN = (*HELD_BACK, "rebound memo", "inst", "obj", "wide strings", "old strings", "breaks after", "dotted")
 HIDDEN_ODD = ("extension registry", "python 2 name")  # where "the globals reached" would need a long definition
 
@@ -350,16 +348,17 @@ def arrays(r) -> tuple[dict, list[str]]:
     ]
 
 
-def look_alike(r):
-    """Plain data that only talks about dangerous names."""
-    return r.choice(
+def look_alikes(r, count: int) -> list:
+    """Plain data that only talks about dangerous names; at most five of them."""
+    return r.sample(
         [
             {"note": "never call os.system", "module": "posix", "function": "system"},
             ["os", "system", "echo hello"],
             {"raw": b"cos\nsystem\n(S'echo hello'\ntR.", "license": "builtins exec"},
             ("builtins", "eval", {"subprocess": "getoutput"}),
             {"codes": [99, 111, 115, 10], "text": "cposix\nsystem\n(tR."},
-        ]
+        ],
+        count,
     )
 
 

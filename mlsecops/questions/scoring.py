@@ -88,13 +88,19 @@ def gate(cases: Sequence[Case], rules: Mapping[str, Iterable[str]]) -> Verdict:
 
 
 def recognized(cases: Sequence[Case], rules: Mapping[str, Iterable[str]]) -> str:
-    """The misconception whose kinds were answered wrong at least two times in three, while at least half of all other
-    cases were right (else something more basic is amiss); of several, the first listed."""
+    """The misconception whose kinds were answered wrong at least two times in three; of several, the first listed.
+
+    A misconception explains a part of the cases. Where less than a third of all the others is right, or none on the
+    same side, something more basic is amiss and nothing is recognized.
+    """
     for misconception, kinds in rules.items():
         concerned = [c for c in cases if c.kind in set(kinds)]
         others = [c for c in cases if c.kind not in set(kinds)]
         wrong = sum(not c.right for c in concerned)
-        if wrong and 3 * wrong >= 2 * len(concerned) and 2 * sum(c.right for c in others) >= len(others):
+        sides = {c.bad for c in concerned}
+        beside = [c for c in others if c.bad in sides]
+        explained = 3 * sum(c.right for c in others) >= len(others) and (not beside or any(c.right for c in beside))
+        if wrong and 3 * wrong >= 2 * len(concerned) and explained:
             return misconception
     return ""
 

@@ -1,0 +1,308 @@
+"""Wrong answers to lab H2a."""
+
+from . import Mutant
+
+
+def contains(names, known):
+    """Flags what contains a known name."""
+    return {name: target for name in names for target in known if target in name and name != target}
+
+
+def resembles(names, known):
+    """Flags whatever resembles a known name by a ratio."""
+    from rapidfuzz.fuzz import ratio
+
+    listed = set(known)
+    return {n: t for n in names for t in known if n not in listed and ratio(n, t) >= 75}
+
+
+def equals_sign(text, policy):
+    """Takes any `==` for a pin and any `--hash` for a hash, line by line."""
+    findings = []
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if "index-url" in line and policy["index"] not in line:
+            findings.append([number, "index"])
+        elif line and not line.startswith(("#", "-")):
+            findings += [[number, "unpinned"]] * ("==" not in line) + [[number, "unhashed"]] * ("--hash" not in line)
+    return findings
+
+
+def red_or_green(report, required, accepted, today):
+    """Fails what is listed with vulnerabilities, passes the rest."""
+    import json
+
+    found = (
+        {d["name"]: d.get("vulns") for d in json.loads(report).get("dependencies", [])} if report.endswith("}") else {}
+    )
+    return {name: "fail" if found.get(name) else "pass" for name in required}
+
+
+MUTANTS = (
+    Mutant(
+        "h2a-q1",
+        "edits only",
+        ((" or skeleton(name) == skeleton(target):", ":"),),
+        0.4,
+        0.85,
+        "only-edits",
+    ),
+    Mutant(
+        "h2a-q1",
+        "does not normalize",
+        (("if canonicalize_name(name) in listed:", "if name in known:"),),
+        0.5,
+        0.95,
+        "same-package",
+    ),
+    Mutant("h2a-q1", "plain Levenshtein", (("import OSA", "import Levenshtein as OSA"),), 0.7, 0.95, "swap"),
+    Mutant("h2a-q1", "short names too", (("len(target) >= 5 and ", ""),), 0.5, 0.95, "short-names"),
+    Mutant(
+        "h2a-q1",
+        "compares known names too",
+        (
+            ("if canonicalize_name(name) in listed:", "if False:"),
+            (
+                "for target in known:",
+                "for target in known:\n"
+                "            if canonicalize_name(name) == canonicalize_name(target):\n                continue",
+            ),
+        ),
+        0.6,
+        0.97,
+        "on-the-list",
+    ),
+    Mutant("h2a-q1", "contains", contains, 0, 0.1, "contains"),
+    Mutant("h2a-q1", "resembles", resembles, 0.4, 0.8, "same-package"),
+    Mutant(
+        "h2a-q2",
+        "line by line",
+        (
+            ("for number, line in logical_lines(text):", "for number, line in enumerate(text.splitlines(), 1):"),
+            ('re.sub(r"(^|\\s)#.*", "", line)', 're.sub(r"(^|\\s)#.*|\\\\\\\\$", "", line)'),
+        ),
+        0.2,
+        0.9,
+        "continuation",
+    ),
+    Mutant("h2a-q2", "equals sign anywhere", equals_sign, 0, 0.7, "continuation"),
+    Mutant(
+        "h2a-q2",
+        "marker for pin",
+        (
+            (
+                'pinned = len(specifiers) == 1 and specifiers[0].operator == "==" and "*" not in specifiers[0].version',
+                'pinned = "==" in requirement and "*" not in requirement',
+            ),
+        ),
+        0.7,
+        0.99,
+        "marker",
+    ),
+    Mutant(
+        "h2a-q2",
+        "reads comments",
+        (('re.sub(r"(^|\\s)#.*", "", line).strip()', 'line.strip().removeprefix("#")'),),
+        0,
+        0.9,
+        "comment",
+    ),
+    Mutant("h2a-q2", "stars are pins", ((' and "*" not in specifiers[0].version', ""),), 0.8, 0.99, "wildcard"),
+    Mutant("h2a-q2", "any hash", (("sha256:[0-9a-f]{64}(?![0-9a-f])", "\\w+:[0-9a-f]+"),), 0.8, 0.99, "weak-hash"),
+    Mutant(
+        "h2a-q2",
+        "no exceptions",
+        (
+            (
+                'exempt = canonicalize_name(parsed.name) in map(canonicalize_name, policy["hash_not_needed"])',
+                "exempt = False",
+            ),
+        ),
+        0.8,
+        0.99,
+        "exempt",
+    ),
+    Mutant(
+        "h2a-q2",
+        "index by prefix",
+        (
+            (
+                'value.strip() != policy["index"]',
+                'not value.strip().startswith(policy["index"].removesuffix("/simple"))',
+            ),
+        ),
+        0.8,
+        0.99,
+        "prefix",
+        in_practice=None,
+    ),
+    Mutant(
+        "h2a-q2",
+        "no find-links",
+        (('("--extra-index-url", "--find-links", "-f")', '("--extra-index-url",)'),),
+        0.8,
+        0.99,
+        "find-links",
+        in_practice=None,
+    ),
+    Mutant("h2a-q3", "red or green", red_or_green, 0, 0.4, "skipped-is-clean"),
+    Mutant(
+        "h2a-q3",
+        "skipped is clean",
+        (("    if entry.get(", "    if 'skip_reason' in entry:\n        return 'pass'\n    if entry.get("),),
+        0.7,
+        0.97,
+        "skipped-is-clean",
+    ),
+    Mutant(
+        "h2a-q3",
+        "missing is clean",
+        (('if v in found), "unknown")', 'if v in found), "pass")'),),
+        0.4,
+        0.9,
+        "missing-is-clean",
+    ),
+    Mutant(
+        "h2a-q3",
+        "any package",
+        ((' and canonicalize_name(rule["package"]) == canonicalize_name(name)', ""),),
+        0.8,
+        0.98,
+        "any-package",
+    ),
+    Mutant("h2a-q3", "no last day", ((' and today <= rule["until"]', ""),), 0.8, 0.98, "expired"),
+    Mutant(
+        "h2a-q3",
+        "one is enough",
+        (('"pass" if all(', '"pass" if not entry["vulns"] or any('),),
+        0.8,
+        0.98,
+        "one-accepted",
+    ),
+    Mutant(
+        "h2a-q3",
+        "crashes on a broken report",
+        (("except (ValueError, KeyError, TypeError):", "except ZeroDivisionError:"),),
+        0.5,
+        0.95,
+        "broken-is-clean",
+    ),
+    Mutant(
+        "h2a-q3",
+        "aliases ignored",
+        ((', *vulnerability.get("aliases", [])', ""),),
+        0.8,
+        0.99,
+        "alias",
+        in_practice=None,
+    ),
+    Mutant(
+        "h2a-q4",
+        "signs a second dump",
+        (("verify(signature, manifest)", "verify(signature, json.dumps(json.loads(manifest)).encode())"),),
+        0,
+        0.1,
+        "reserialized",
+    ),
+    Mutant(
+        "h2a-q4",
+        "believes the manifest's key",
+        (
+            (
+                "from_public_bytes(public_key)",
+                'from_public_bytes(bytes.fromhex(json.loads(manifest).get("public_key", public_key.hex())))',
+            ),
+        ),
+        0.8,
+        0.97,
+        "key-from-manifest",
+    ),
+    Mutant(
+        "h2a-q4",
+        "no signature",
+        (("Ed25519PublicKey.from_public_bytes(public_key).verify(signature, manifest)", "pass"),),
+        0.5,
+        0.9,
+        "unsigned",
+    ),
+    Mutant(
+        "h2a-q4",
+        "extra files pass",
+        (('    problems += [["extra", path] for path in tree if path not in files]\n', ""),),
+        0.5,
+        0.9,
+        "extra",
+    ),
+    Mutant(
+        "h2a-q4",
+        "any path",
+        (
+            ('problems += [["path", path]', 'problems += [["path", path] for path in ()] + [["path", path]'),
+            ("if not sound(path)]", "if False]"),
+        ),
+        0.5,
+        0.9,
+        "traversal",
+    ),
+    Mutant(
+        "h2a-q4",
+        "only parent folders",
+        (
+            (
+                'return not set(path.split("/")) & {"", ".", ".."} and not set(path) & set("\\\\:")',
+                'return ".." not in path.split("/")',
+            ),
+        ),
+        0.6,
+        0.95,
+        "traversal",
+        in_practice="",
+    ),
+    Mutant("h2a-q5", "tags are pins", (('r"@[0-9a-f]{40}"', 'r"@(v\\d+|[0-9a-f]{40})"'),), 0.6, 0.98, "tags-are-pins"),
+    Mutant(
+        "h2a-q5",
+        "own permissions only",
+        (('job.get("permissions", workflow.get("permissions"))', 'job.get("permissions")'),),
+        0.6,
+        0.99,
+        "inherited",
+    ),
+    Mutant(
+        "h2a-q5",
+        "no permissions is fine",
+        (('return permissions == "read-all"', 'return permissions in (None, "read-all")'),),
+        0.6,
+        0.995,
+        "default-permissions",
+    ),
+    Mutant(
+        "h2a-q5",
+        "no secret anywhere",
+        (('re.search(r"\\$\\{\\{\\s*secrets\\.", command)', '"secrets." in str(step)'),),
+        0.6,
+        0.98,
+        "secrets-anywhere",
+    ),
+    Mutant(
+        "h2a-q5",
+        "no title anywhere",
+        (
+            (
+                're.search(r"\\$\\{\\{\\s*github\\.(event\\.|head_ref)", command)',
+                '"github.event" in str(step) or "head_ref" in str(step)',
+            ),
+        ),
+        0.6,
+        0.98,
+        "title-anywhere",
+    ),
+    Mutant(
+        "h2a-q5",
+        "audit is mentioned",
+        (("return any(", 'return "pip-audit" in step.get("run", "") or any('),),
+        0.6,
+        0.99,
+        "audit-mentioned",
+    ),
+    Mutant("h2a-q5", "owner by prefix", (('f"{owner}/"', "owner"),), 0.6, 0.99, "prefix"),
+)

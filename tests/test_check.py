@@ -1,0 +1,204 @@
+"""Practice in the notebook: the card tells what happened, a stub is a TODO, a token is one's own data everywhere."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mlsecops import check as practice
+from mlsecops.questions import Verdict, question
+from tests.mutants import solved
+
+
+@pytest.fixture(autouse=True)
+def own_config(tmp_path, monkeypatch):
+    """A computer of its own for each test: nothing remembered, nobody practicing."""
+    monkeypatch.setattr(practice, "token_file", lambda: tmp_path / "config" / "learner.txt")
+    monkeypatch.setattr(practice, "_token", "")
+    practice._cards.clear()
+    practice._hints.clear()
+
+
+def card(capsys, question_id, function):
+    capsys.readouterr()
+    practice.check(question_id, function)
+    return capsys.readouterr().out
+
+
+# --- cards ---
+
+
+def test_the_model_answer_shows_full_marks_and_that_this_is_no_grade(capsys):
+    shown = card(capsys, "h2b-q1", solved("h2b-q1"))
+    assert "[FULL MARKS]" in shown
+    assert "Practice is not the grade" in shown
+    assert "Read again" not in shown
+
+
+def test_a_wrong_answer_shows_score_failed_case_misunderstanding_and_what_to_read(capsys):
+    shown = card(capsys, "h2b-q4", solved("h2b-q4", ('if f"{module}:{name}" not in self.allowed:', "if False:")))
+    assert "[0 %]" in shown and "payload(s) ran" in shown
+    assert "has to be refused; its payload RAN" in shown
+    assert "A known misunderstanding: A payload ran" in shown
+    assert "Read again: H2b" in shown and 'hint("h2b-q4")' in shown
+
+
+def unfinished(*arguments):
+    raise NotImplementedError("h2b-q1")
+
+
+@pytest.mark.parametrize(
+    "stub", (unfinished, lambda *arguments: ..., None, ...), ids=("raises", "returns ...", "None", "...")
+)
+def test_a_stub_is_a_todo(capsys, stub):
+    assert "[TODO]" in card(capsys, "h2b-q1", stub)
+
+
+def test_a_crash_on_everything_says_which_exception(capsys):
+    shown = card(capsys, "h2a-q3", lambda *arguments: 1 / 0)
+    assert "ZeroDivisionError on every input: division by zero" in shown
+    assert "misunderstanding" not in shown
+
+
+def test_what_cannot_travel_is_said_not_raised(capsys):
+    assert "_uncodable" in card(capsys, "h2b-q1", lambda data: {1, 2})
+
+
+def test_something_that_is_no_function_gets_a_sentence(capsys):
+    assert "without parentheses" in card(capsys, "h2b-q1", "reached")
+
+
+def test_a_function_of_the_package_is_remarked_upon(capsys):
+    from mlsecops.questions.pickles import fingerprint
+
+    assert "comes from the course's package" in card(capsys, "h2b-q1", fingerprint)
+    assert "comes from the course's package" not in card(capsys, "h2b-q1", solved("h2b-q1"))
+
+
+def test_an_interrupt_and_an_exit_leave_the_notebook_alive(capsys):
+    def endless(*arguments):
+        raise KeyboardInterrupt
+
+    def leaves(*arguments):
+        sys.exit(3)
+
+    assert "ever end" in card(capsys, "h2b-q1", endless)
+    assert "[0 %]" in card(capsys, "h2b-q1", leaves)
+
+
+def test_an_unknown_question_is_named():
+    with pytest.raises(KeyError, match="h2b-q9"):
+        practice.check("h2b-q9", len)
+
+
+def test_everything_foreign_is_escaped():
+    evil = "<script>alert(1)</script>"
+    for made in (
+        practice.Card(question("h2b-q1"), "done", Verdict(0.5, evil, "", evil), evil),
+        practice.Report("H2b", (practice.Card(question("h2b-q1"), "done", Verdict(0.5, evil)),)),
+    ):
+        assert "<script" not in made.html()
+
+
+def test_the_state_of_a_card_is_told_in_words_not_by_color_alone(capsys):
+    for state, headline in (("todo", "TODO"), ("stopped", "STOPPED"), ("problem", "PROBLEM")):
+        assert headline in practice.Card(question("h2b-q1"), state).html()
+
+
+def test_answers_cannot_reach_the_next_input(capsys):
+    """A function that changes its arguments spoils its own copy."""
+
+    def vandal(names, known):
+        names.clear()
+        known.clear()
+        return {}
+
+    asked = question("h2a-q1")
+    before, _ = practice.practice(asked, solved("h2a-q1"), "a")
+    practice.practice(asked, vandal, "a")
+    assert practice.practice(asked, solved("h2a-q1"), "a")[0] == before
+
+
+def test_the_marker_is_gone_afterwards(monkeypatch):
+    monkeypatch.setenv(practice.MARKER, "elsewhere")
+    practice.practice(question("h2b-q4"), lambda data, allowed: "x", "a")
+    assert os.environ[practice.MARKER] == "elsewhere"
+
+
+# --- hints and report ---
+
+
+def test_hints_come_one_at_a_time(capsys):
+    first, second = question("h2b-q3").hints
+    practice.hint("h2b-q3")
+    shown = capsys.readouterr().out
+    assert "hint 1 of 2" in shown and first in shown and second not in shown
+    practice.hint("h2b-q3")
+    assert second in capsys.readouterr().out
+    practice.hint("h2b-q3")
+    assert "hint 2 of 2" in capsys.readouterr().out
+
+
+def test_the_report_has_a_line_for_each_question(capsys):
+    practice.check("h2b-q1", solved("h2b-q1"))
+    practice.check("h2b-q2", lambda data, allowed: True)
+    capsys.readouterr()
+    practice.report("h2b")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:5]] == [f"h2b-q{n}" for n in range(1, 6)]
+    assert "FULL MARKS" in lines[0] and "0 %" in lines[1] and all("TODO" in line for line in lines[2:5])
+    assert "15.0 of 100 points in practice" in lines[5] and "not the grade" in lines[6]
+
+
+# --- tokens ---
+
+
+def test_a_token_is_made_once_and_remembered(capsys):
+    practice.learner()
+    token = practice._token
+    assert len(token) == 9 and token in capsys.readouterr().out
+    assert practice.remembered() == token
+    practice.learner("")
+    assert practice._token == token
+    practice.learner(f"  {token.upper()}\n")
+    assert practice._token == token
+    practice.learner("ada")
+    assert practice.remembered() == "ada"
+
+
+def test_the_same_token_brings_the_same_data_and_another_one_other_data():
+    seen = []
+
+    def watch(names, known):
+        seen.append((names, known))
+        return {}
+
+    for token in ("ada", "ada", "grace"):
+        practice.practice(question("h2a-q1"), watch, token)
+    calls = len(seen) // 3
+    assert seen[:calls] == seen[calls : 2 * calls] != seen[2 * calls :]
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(practice, "token_file", lambda: tmp_path / "file" / "learner.txt")
+    practice.learner("ada")
+    assert "ada" in capsys.readouterr().out
+    practice.token_file = lambda: tmp_path / "bytes"
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    assert practice.remembered() == "" or practice.remembered()
+
+
+def test_the_token_lies_in_the_users_configuration(monkeypatch):
+    monkeypatch.undo()
+    path = practice.token_file()
+    assert path.name == "learner.txt" and "mlsecops" in path.parent.name
+
+
+def test_in_a_terminal_a_card_is_plain_text():
+    code = "from mlsecops.check import check; check('h2b-q2', lambda data, allowed: False)"
+    root = practice.Path(practice.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("h2b-q2  An allowlist scanner  [0 %]")
+    assert "<div" not in done.stdout
