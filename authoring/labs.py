@@ -23,9 +23,9 @@ from authoring.address import BADGE, BADGE_LINE, Address, written
 
 SOLUTIONS, LABS = "solutions", "labs"
 REGION = re.compile(r"^([ \t]*)# BEGIN SOLUTION\n(.*?)^[ \t]*# END SOLUTION\n?", re.MULTILINE | re.DOTALL)
-# What a student copy does without; a test or benchmark that names one of the first two cannot run there either.
-TRUSTED = ("solutions", "grader")
-LEFT_OUT = (*TRUSTED, "tests/mutants", "tests/attacks")
+# What a student copy does without; a test or benchmark that speaks of any of it could not run there either.
+LEFT_OUT = ("solutions", "grader", "tests/mutants", "tests/attacks")
+SPEAKS_OF_IT = re.compile(rf"\b({'|'.join(name.split('/')[-1] for name in LEFT_OUT)})\b")
 
 
 def build(check: bool = False, root: Path = ROOT) -> int:
@@ -192,7 +192,7 @@ def _left_out(path: Path, root: Path) -> bool:
     if path.suffix != ".py" or path.parts[0] not in ("tests", "benchmarks"):
         return False
     text = (root / path).read_text(encoding="utf-8")
-    return re.search(rf"\b({'|'.join(TRUSTED)})\b", text) is not None
+    return SPEAKS_OF_IT.search(text) is not None
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -43,7 +43,8 @@ def course(tmp_path):
         "mlsecops/check.py": "",
         "tests/test_judge.py": "from grader import judge",
         "tests/test_labs.py": "'solutions'",
-        "tests/test_check.py": "",
+        "tests/test_check.py": "from tests.mutants import solved",
+        "tests/test_lesson.py": "",
         "tests/mutants/h2a.py": "",
         "tests/attacks/fork.py": "",
         "build/run.json": "{}",
@@ -262,7 +263,7 @@ def test_a_student_copy_holds_no_solution_no_grader_and_no_tests_of_them(course,
         "labs/H2b_lab.ipynb",
         "mlsecops/check.py",
         "pyproject.toml",
-        "tests/test_check.py",
+        "tests/test_lesson.py",
     }
     with pytest.raises(UserError, match="not empty"):
         labs.release(target, root=course)

@@ -13,8 +13,6 @@ import re
 from mlsecops.questions import Question
 from mlsecops.questions.scoring import Case, balance, draws, graded, pairs, places, shown
 
-LESSON = "H2a, Dependencies"
-
 # --- q1: names that imitate -----------------------------------------------------------------------------------------
 
 _PUBLIC = (
@@ -737,7 +735,7 @@ QUESTIONS = (
         minutes=20,
         difficulty=2,
         controls=("ML06:2023", "AML.T0010", "supply-pins"),
-        reread=f"{LESSON}: typosquatting",
+        reread='H2a, "Monday: a typo"',
         hints=(
             "Three steps in this order: is it on the list (as the index compares names)? does it *look* the same? is "
             "it one slip away from a name that is long enough?",
@@ -770,7 +768,7 @@ QUESTIONS = (
         minutes=20,
         difficulty=2,
         controls=("supply-pins", "ML06:2023", "AML.T0010"),
-        reread=f"{LESSON}: hash-pinned installs",
+        reread='H2a, "A gate for the requirements file"',
         hints=(
             "First join the lines that end in a backslash and remember where each began; then drop the comment; only "
             "then look at the requirement.",
@@ -805,7 +803,7 @@ QUESTIONS = (
         minutes=15,
         difficulty=2,
         controls=("supply-vulnerabilities", "ML06:2023", "MEASURE"),
-        reread=f"{LESSON}: reading pip-audit's report",
+        reread='H2a, "Thursday: the build"',
         hints=(
             "Begin with `unknown` for every required package, and let the report earn each `pass`.",
             "A package passes when some entry is about exactly this version, holds a list of vulnerabilities, and each "
@@ -839,7 +837,7 @@ QUESTIONS = (
         minutes=20,
         difficulty=2,
         controls=("supply-model-hash", "ML02:2023", "AML.T0020"),
-        reread=f"{LESSON}: the signed manifest",
+        reread='H2a, "Friday: the data"',
         hints=(
             "Order matters: first the signature over the bytes as they are. When it does not hold, nothing in the "
             "manifest means anything, and there is only one thing to report.",
@@ -873,7 +871,7 @@ QUESTIONS = (
         minutes=15,
         difficulty=2,
         controls=("supply-vulnerabilities", "credentials-environment", "ML06:2023"),
-        reread=f"{LESSON}: the pipeline that builds",
+        reread='H2a, "Who runs your build?"',
         hints=(
             "`yaml.safe_load`, then walk: the file, each job, each step. Write one small function per rule.",
             "A job without permissions of its own has the file's; without those, whatever the platform gives. For a "

@@ -14,8 +14,6 @@ from mlsecops.questions import Question, Verdict, pickles
 from mlsecops.questions.pickles import Call, Writer, hostile, nonce
 from mlsecops.questions.scoring import Case, balance, draws, gate, graded, shown
 
-LESSON = "H2b, Model files"
-
 
 def _families(r, *groups):
     """All families of the groups, in drawn order."""
@@ -502,7 +500,7 @@ def _schema_misconception(bom, problem, about) -> str:
 
 _RAN = (
     "Your function loaded the file to find out what is in it, and the payload ran. Loading *is* running: read the "
-    "opcodes, or replace what the unpickler looks up. Read again: what a pickle really is."
+    "opcodes, or replace what the unpickler looks up."
 )
 _GREP = (
     "You searched the bytes for names. A stream that only talks about `os.system` reaches nothing, and one that "
@@ -510,11 +508,11 @@ _GREP = (
 )
 _GLOBAL = (
     "You look at the GLOBAL opcode only. From protocol 4 on, module and name are two strings on the stack and the "
-    "opcode is STACK_GLOBAL. Read again: the opcodes of a pickle."
+    "opcode is STACK_GLOBAL."
 )
 _DENY = (
     "You refuse names that you know to be bad. The list of bad names has no end; harmless-looking ones that the policy "
-    "does not name have to be refused too. Read again: denylist versus allowlist."
+    "does not name have to be refused too."
 )
 _MODULE = (
     "You allow whole modules. What a module imports is reachable through it (`module.os.system` through a dotted "
@@ -544,7 +542,7 @@ QUESTIONS = (
         minutes=15,
         difficulty=2,
         controls=("ML06:2023", "AML.T0010", "supply-torch-load"),
-        reread=f"{LESSON}: the opcodes of a pickle",
+        reread='H2b, "3 · Reading the file"',
         hints=(
             "`pickletools.genops` gives the opcodes, but you would have to keep a stack and a memo yourself. Who does "
             "that already, and asks a method of its own for each global?",
@@ -571,7 +569,7 @@ QUESTIONS = (
         minutes=15,
         difficulty=2,
         controls=("ML06:2023", "AML.T0010", "supply-torch-load"),
-        reread=f"{LESSON}: denylist versus allowlist",
+        reread='H2b, "6 · Scanners, measured on both sides"',
         hints=(
             "You already know which globals a stream reaches. What is missing is the comparison, and what you say when "
             "the stream cannot be read to its end.",
@@ -603,7 +601,7 @@ QUESTIONS = (
         minutes=25,
         difficulty=3,
         controls=("ML06:2023", "AML.T0010", "supply-model-hash"),
-        reread=f"{LESSON}: why joblib breaks naive scanners",
+        reread='H2b, "Why joblib breaks simple scanners"',
         hints=(
             "joblib interrupts the pickle: after the BUILD of a `NumpyArrayWrapper` the raw bytes of the array follow, "
             "and then the pickle goes on. A reader has to step over them. First of all the file may be compressed.",
@@ -641,7 +639,7 @@ QUESTIONS = (
         minutes=15,
         difficulty=2,
         controls=("ML06:2023", "AML.T0011", "supply-torch-load"),
-        reread=f"{LESSON}: safe paths",
+        reread='H2b, "7 · The same idea inside the loader"',
         hints=(
             "The documentation of `pickle` has a section on restricting globals. One method decides everything.",
             "In `find_class`, compare `f'{module}:{name}'` with the list before you call `super().find_class`; raise "
@@ -667,7 +665,7 @@ QUESTIONS = (
         minutes=15,
         difficulty=2,
         controls=("supply-model-hash", "ML06:2023", "MAP"),
-        reread=f"{LESSON}: a bill of materials",
+        reread='H2b, "A bill of materials"',
         hints=(
             "Start from the smallest valid bill: bomFormat, specVersion, version. Validate after each thing you add, "
             "with `JsonStrictValidator` of cyclonedx.",
