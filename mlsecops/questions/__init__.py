@@ -66,8 +66,10 @@ class Question:
         reread: where in the lesson the idea is taught.
         hints: two steps, shown one at a time on request.
         misconceptions: key to feedback, for wrong answers that the judge recognizes.
-        generate: `generate(rng) -> (inputs, truth)`; `inputs` is a list of argument tuples (codec values), one call
-            each; `truth` is what `judge` needs, one entry per input or any other shape it likes (codec values too).
+        generate: `generate(rng, hidden=False) -> (inputs, truth)`; `rng` is a numpy Generator. `inputs` is a list of
+            argument tuples (codec values), one call each; `truth` is what `judge` needs, one entry per input or any
+            other shape it likes (codec values too). Practice leaves `hidden` alone; a grading sets it, and the draw
+            then also holds families of cases that practice never shows.
         judge: `judge(answers, truth) -> Verdict` with one `Answer` per input, in order.
     """
 
