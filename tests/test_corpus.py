@@ -9,7 +9,7 @@ from corpus.files import made, written
 from corpus.ways import WAYS
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="files are fired in forked children")
-MODULES = ("malicious", "malicious_heldout")
+MODULES = ("malicious", "malicious_heldout", "malicious_whitebox")
 # torch numbers scripted classes, and legacy files hold addresses
 COUNTERS_INSIDE = {"torch_sequence/saved", "torch_formats/torchscript", "torch_formats/torchscript-bin"}
 

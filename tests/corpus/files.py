@@ -14,9 +14,13 @@ from .ways import WAYS
 _FOLDER = tempfile.TemporaryDirectory(prefix="corpus-")
 
 
-@functools.cache
 def written(module: str, attribute: str = "CORPUS") -> dict[str, Path]:
     """Write every file of a corpus module, for instance "benign"; return name -> path. Nothing is loaded."""
+    return _written(module, attribute)
+
+
+@functools.cache
+def _written(module: str, attribute: str) -> dict[str, Path]:
     corpus: Corpus = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
     home = Path(_FOLDER.name).resolve() / f"{module}-{attribute}"
     return {file.name: _write(file, home / f"{number:03d}") for number, file in enumerate(corpus)}

@@ -147,7 +147,11 @@ def main(arguments: list[str]) -> None:
     only = arguments[arguments.index("--only") + 1] if "--only" in arguments else ""
     gc.freeze()  # else a collection in each child copies every page of the parent
     gc.disable()
-    modules = [a for a in arguments if a.startswith("malicious")] or ["malicious", "malicious_heldout"]
+    modules = [a for a in arguments if a.startswith("malicious")] or [
+        "malicious",
+        "malicious_heldout",
+        "malicious_whitebox",
+    ]
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for module in modules:
