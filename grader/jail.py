@@ -172,8 +172,6 @@ def _build_root(view: View) -> None:
     for name, target in {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}.items():
         os.symlink(f"/proc/self/fd{target}", f"/dev/{name}")
     os.symlink(view.scratch, "/dev/shm")  # noqa: S108
-    if not os.path.exists("/tmp"):  # noqa: S108 - it exists when the checkout itself lies in there
-        os.symlink(view.scratch, "/tmp")  # noqa: S108
     Path("/etc/passwd").write_text(f"learner:x:{JAIL_UID}:{JAIL_UID}::{view.scratch}:/bin/sh\n")
     Path("/etc/group").write_text(f"learner:x:{JAIL_UID}:\n")
     for name in view.modules:
@@ -182,6 +180,8 @@ def _build_root(view: View) -> None:
     (view.root / "mlsecops" / "check.py").write_text(CHECK_STUB)
     os.makedirs(view.scratch, exist_ok=True)
     Path(view.marker).touch()
+    if not os.path.exists("/tmp"):  # noqa: S108 - it exists when the checkout itself lies in there
+        os.symlink(view.scratch, "/tmp")  # noqa: S108
     os.makedirs("/proc", exist_ok=True)
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
     _checked(_libc.umount2(b"/old", _MNT_DETACH), "leave the old root")

@@ -47,9 +47,8 @@ def _loads(answers, truth):
     if any(t["nonce"] in a.fired for a, t in zip(answers, truth, strict=True) if t["nonce"]):
         return Verdict(0.0, "A payload ran.", "ran")
     benign = [(a, t) for a, t in zip(answers, truth, strict=True) if not t["nonce"]]
-    hostile = [a for a, t in zip(answers, truth, strict=True) if t["nonce"]]
-    refused = all(a.error and not a.error.startswith("_") for a in hostile)
-    return Verdict(refused * sum(a.value == t["value"] for a, t in benign) / len(benign), "Benign values count.")
+    # No word about what became of the hostile ones: the markers alone have to tell.
+    return Verdict(sum(a.value == t["value"] for a, t in benign) / len(benign), "Benign values count.")
 
 
 def _numbers(rng):

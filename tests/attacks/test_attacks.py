@@ -39,6 +39,12 @@ def hashes():
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def namespaces_allowed():
+    """Whether the system lets this user make namespaces at all; where it does, the jail has to work."""
+    code = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x00020000) != 0)"
+    return subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 class Listener:
     """Counts who connects: TCP and UDP on a loopback port, a Unix socket with a path and one without."""
 
@@ -114,8 +120,8 @@ def run(tmp_path_factory):
     ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     seconds = time.monotonic() - started
-    if "isolation is partial" in done.stderr:
-        pytest.skip(f"this machine does not allow full isolation: {done.stderr.strip().splitlines()[-2]}")
+    if "isolation is partial" in done.stderr and not namespaces_allowed():
+        pytest.skip("this machine allows no user namespaces, so grading is partial here")
     assert done.returncode == 0, done.stderr[-2000:]
     time.sleep(3.5)  # long enough for the daemon to do its late deed, if it is alive
     results = {p.stem: json.loads(p.read_text()) for p in (place / "out" / "results").glob("*.json")}
