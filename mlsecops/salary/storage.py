@@ -47,7 +47,7 @@ def save(model, folder):
     The folder is made if need be. Raises ModelFileError when it cannot be written, ValueError for metadata that
     ``load`` would refuse.
     """
-    text = json.dumps(model.metadata, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(model.metadata, indent=1, ensure_ascii=False)
     if problem := metadata_problem(json.loads(text)):
         raise ValueError(f"the model's metadata {problem}")
     folder = Path(folder)
