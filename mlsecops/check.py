@@ -11,6 +11,7 @@ import copy
 import hashlib
 import html
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -108,12 +109,29 @@ def check(question_id: str, function: Callable | None = None) -> None:
     _show(card)
 
 
-def practice(asked: Question, function: Callable, token: str) -> tuple[Verdict, list[Answer]]:
-    """Run one function on the practice data of a token and judge it; nothing is shown."""
+def case(question_id: str, number: int) -> tuple:
+    """The arguments of one input of your practice data, to look at: the card names it by its number, from 1.
+
+    Raises:
+        KeyError: there is no such question.
+        IndexError: there is no such input.
+    """
+    inputs, _ = _data(question(question_id), _token or remembered() or "nobody")
+    if not 1 <= number <= len(inputs):
+        raise IndexError(f"{question_id} has inputs 1 to {len(inputs)}")
+    return inputs[number - 1]
+
+
+def _data(asked: Question, token: str) -> tuple[list[tuple], object]:
     import numpy as np
 
     seed = hashlib.sha256(f"practice|{token}|{asked.id}".encode()).digest()
-    inputs, truth = asked.generate(np.random.default_rng(int.from_bytes(seed)))
+    return asked.generate(np.random.default_rng(int.from_bytes(seed)))
+
+
+def practice(asked: Question, function: Callable, token: str) -> tuple[Verdict, list[Answer]]:
+    """Run one function on the practice data of a token and judge it; nothing is shown."""
+    inputs, truth = _data(asked, token)
     with _marker() as fired:
         answers = [_answer(function, arguments, fired) for arguments in inputs]
     return asked.judge(answers, truth), answers
@@ -230,9 +248,9 @@ class Card:
         asked, verdict = self.question, self.verdict
         rows = [("Note", self.note), ("", verdict.message)]
         if verdict.score < 1:
-            rows += [("What failed", verdict.detail)]
+            rows += [("What failed", verdict.detail + _look(asked, verdict.detail))]
             rows += [("A known misunderstanding", asked.misconceptions.get(verdict.misconception, ""))]
-            rows += [("Read again", asked.reread), ("Stuck?", f'run hint("{asked.id}")')]
+            rows += [("Read again", asked.reread), ("Stuck", f'run `hint("{asked.id}")`')]
         return [(label, text) for label, text in rows if text] + [("", NOT_THE_GRADE)]
 
     def text(self) -> str:
@@ -298,6 +316,14 @@ def _summary(card: Card) -> tuple[str, ...]:
     return asked.id, asked.title, f"{asked.minutes} min", DOTS[asked.difficulty], card.headline, points
 
 
+def _look(asked: Question, detail: str) -> str:
+    number = re.match(r"input (\d+)", detail)
+    return f'\nLook at it: `case("{asked.id}", {number[1]})`' if number else ""
+
+
 def _row(label: str, text: str) -> str:
-    shown = html.escape(text).replace("\n", "<br>")
-    return f"<div>{f'<i>{html.escape(label)}:</i> ' if label else ''}{shown}</div>"
+    shown = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(text))
+    lines = shown.splitlines()
+    if len(lines) > 1:
+        shown = "<ul style='margin:0'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
+    return f"<div style='margin-top:3px'>{f'<i>{html.escape(label)}:</i> ' if label else ''}{shown}</div>"

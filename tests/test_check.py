@@ -1,6 +1,7 @@
 """Practice in the notebook: the card tells what happened, a stub is a TODO, a token is one's own data everywhere."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,15 @@ def test_a_wrong_answer_shows_score_failed_case_misunderstanding_and_what_to_rea
     assert "has to be refused; its payload RAN" in shown
     assert "A known misunderstanding: A payload ran" in shown
     assert "Read again: H2b" in shown and 'hint("h2b-q4")' in shown
+    number = int(re.search(r'case\("h2b-q4", (\d+)\)', shown)[1])
+    data, allowed = practice.case("h2b-q4", number)
+    assert f"input {number}," in shown and isinstance(data, bytes) and isinstance(allowed, list)
+
+
+@pytest.mark.parametrize("number", (0, 999))
+def test_a_case_that_is_not_there_is_named(number):
+    with pytest.raises(IndexError, match="inputs 1 to"):
+        practice.case("h2b-q4", number)
 
 
 def unfinished(*arguments):

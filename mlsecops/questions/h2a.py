@@ -148,7 +148,7 @@ def _squat(r, kind, known, items) -> dict | None:
 @graded
 def _squat_judge(answers, truth):
     cases, everything = [], []
-    for answer, case in zip(answers, truth["cases"], strict=True):
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         said = answer.value if not answer.error and isinstance(answer.value, dict) else None
         for item in case["items"]:
             name, target = item["name"], item["target"]
@@ -157,7 +157,8 @@ def _squat_judge(answers, truth):
             everything.append(said is not None)
             wanted = f"imitates {target}" if target else "imitates nothing"
             got = shown(answer) if said is None else repr(answered)[:60]
-            cases.append(Case(item["kind"], bool(target), right, f"{name!r} ({item['kind']}) {wanted}; you: {got}"))
+            told = f"input {number}, {name!r} ({item['kind']}) {wanted}; you: {got}"
+            cases.append(Case(item["kind"], bool(target), right, told))
     return balance(
         cases,
         {
@@ -407,14 +408,14 @@ def _triage_generate(rng, hidden=False):
 @graded
 def _triage_judge(answers, truth):
     cases, by_verdict = [], {"pass": [], "fail": [], "unknown": []}
-    for answer, case in zip(answers, truth["cases"], strict=True):
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         said = answer.value if not answer.error and isinstance(answer.value, dict) else None
         for item in case["items"]:
             answered = None if said is None else said.get(item["name"])
             right = isinstance(answered, str) and answered == item["verdict"]
             by_verdict[item["verdict"]].append(right)
             got = shown(answer) if said is None else repr(answered)[:40]
-            told = f"{item['name']} ({item['kind']}): {item['verdict']}; you: {got}"
+            told = f"input {number}, {item['name']} ({item['kind']}): {item['verdict']}; you: {got}"
             cases.append(Case(item["kind"], item["verdict"] != "pass", right, told))
     verdict = balance(
         cases,
@@ -547,10 +548,10 @@ def _tree_generate(rng, hidden=False):
 @graded
 def _tree_judge(answers, truth):
     cases = []
-    for answer, case in zip(answers, truth["cases"], strict=True):
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         wanted = {tuple(problem) for problem in case["problems"]}
         said = pairs(answer.value) if not answer.error else None
-        told = f"{case['kind']}: {case['problems'] or 'no problem'}; you: {shown(answer)}"
+        told = f"input {number}, {case['kind']}: {case['problems'] or 'no problem'}; you: {shown(answer)}"
         cases.append(Case(case["kind"], bool(wanted), said == wanted, told))
     verdict = balance(
         cases,

@@ -64,9 +64,9 @@ def _reached_judge(answers, truth):
     if _fired(answers, truth):
         return _ran_it()
     cases = []
-    for answer, case in zip(answers, truth["cases"], strict=True):
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         right = _texts(answer) == set(case["names"])
-        told = f"{case['kind']}: reaches {case['names'] or 'nothing'}; you: {shown(answer)}"
+        told = f"input {number}, {case['kind']}: reaches {case['names'] or 'nothing'}; you: {shown(answer)}"
         cases.append(Case(case["kind"], bool(case["names"]), right, told))
     return balance(
         cases,
@@ -154,11 +154,11 @@ def _scanner_generate(rng, hidden=False):
 
 def _verdicts(answers, truth) -> list[Case]:
     cases = []
-    for answer, case in zip(answers, truth["cases"], strict=True):
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         accepted = answer.error == "" and answer.value is True
         refused = answer.error != "" or answer.value is False
         wanted = "safe" if case["safe"] else "not safe"
-        told = f"{case['kind']}: {wanted}; you: {shown(answer)}"
+        told = f"input {number}, {case['kind']}: {wanted}; you: {shown(answer)}"
         cases.append(Case(case["kind"], not case["safe"], accepted if case["safe"] else refused, told))
     return cases
 
@@ -294,14 +294,14 @@ def _restricted_generate(rng, hidden=False):
 def _restricted_judge(answers, truth):
     known = _fired(answers, truth)
     cases = []
-    for answer, case in zip(answers, truth["cases"], strict=True):
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         if case["safe"]:
             right = answer.error == "" and isinstance(answer.value, str) and answer.value == case["fingerprint"]
-            told = f"{case['kind']}: has to load; you: {shown(answer)}"
+            told = f"input {number}, {case['kind']}: has to load; you: {shown(answer)}"
         else:
             # An answer of any kind means that the file was accepted.
             right = answer.error != "" and case["nonce"] not in known
-            told = f"{case['kind']}: has to be refused; "
+            told = f"input {number}, {case['kind']}: has to be refused; "
             told += "its payload RAN" if case["nonce"] in known else f"you: {shown(answer)}"
         cases.append(Case(case["kind"], not case["safe"], right, told))
     verdict = gate(
@@ -374,7 +374,7 @@ def _bom_judge(answers, truth):
         scores.append(score)
         seen.append(misconception)
         if why:
-            told.append(f"model {number}: {why}")
+            told.append(f"input {number}: {why}")
     whole = sum(score == 1 for score in scores)
     message = f"{whole} of {len(scores)} bills of materials are complete, correct and valid."
     known = next((m for m in seen if m and 2 * seen.count(m) >= len(scores)), next(filter(None, seen), ""))

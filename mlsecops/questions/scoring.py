@@ -157,7 +157,7 @@ def places(answers: Sequence[Answer], cases: Sequence[Mapping]) -> list[Case]:
         A case per place, plus a wrong one for a finding at a place that does not exist.
     """
     result = []
-    for answer, case in zip(answers, cases, strict=True):
+    for number, (answer, case) in enumerate(zip(answers, cases, strict=True), 1):
         found = pairs(answer.value) if not answer.error else None
         known = set()
         for place, kind, rules, text in case["places"]:
@@ -166,7 +166,8 @@ def places(answers: Sequence[Answer], cases: Sequence[Mapping]) -> list[Case]:
             right = said == set(rules)
             wanted = " and ".join(rules) or "nothing to report"
             got = shown(answer) if said is None else (" and ".join(sorted(said)) or "nothing")
-            result.append(Case(kind, bool(rules), right, f"{place or 'whole file'}: {text}\n  {wanted}; you: {got}"))
+            told = f"input {number}, at {place or 'the whole file'}, `{text}`: {wanted}; you: {got}"
+            result.append(Case(kind, bool(rules), right, told))
         for where, rule in sorted(found or ()):
             if where not in known:
                 result.append(
