@@ -11,7 +11,7 @@ FINE, FOUND, UNREADABLE = 0, 1, 2
 
 
 def files_below(path):
-    """The files meant by a path: itself, or for a folder every file below it, sorted; folders behind links are left out."""
+    """The files meant by a path: itself, or for a folder every file below it, sorted; linked folders are left out."""
     if not path.is_dir():
         return [path]
     return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)

@@ -150,9 +150,12 @@ def reconstructor(args, m):
     return cls if key_of(base) in {("builtins", n) for n in ("dict", "list")} and cls.may.strip("nbr") else False
 
 
+BYTES_CALLS = {("_codecs", "encode"), ("builtins", "bytes")}
+
+
 def is_bytes(value, m):
-    """True for bytes: a literal, or the call by which protocols 0-2 spell them."""
-    return m.data[value] in b"BC\x8eTU" if type(value) is int else key_of(value) == ("_codecs", "encode")
+    """True for bytes: a literal, or the calls by which protocols 0-2 spell them."""
+    return m.data[value] in b"BC\x8eTU" if type(value) is int else key_of(value) in BYTES_CALLS
 
 
 def bytearray_of(args, m):
@@ -195,6 +198,31 @@ NDARRAYS = {
     ("numpy._core.records", "recarray"), ("numpy.core.memmap", "memmap"), ("numpy._core.memmap", "memmap"),
     ("numpy.ma.core", "MaskedArray"), ("numpy.ma", "MaskedArray"),
 }  # fmt: skip
+
+
+PLAIN_ARRAYS = {key for key in NDARRAYS if key[1] != "MaskedArray"}
+
+
+def check_array(state, m):
+    """Finds array states that do not hold what they say: numpy believes the shape and would read behind the end.
+
+    state: (version, shape, dtype, Fortran order, bytes, or for objects a list).
+    """
+    try:
+        _, shape, dtype, _, content = state
+        count = 1
+        for size in m.literal(shape):
+            count *= size
+        if key_of(dtype) != DTYPE:
+            fine = True  # numpy's strings of variable length: the list holds them, the dtype was checked when made
+        elif dtype.has_object:
+            fine = type(content) is list and content[0] == count
+        else:
+            fine = dtype.has_object is False and is_bytes(content, m)
+    except (ValueError, TypeError):
+        fine = False
+    if not fine:
+        m.find("array", "a numpy array whose content does not fit its shape and type")
 
 
 def scalar(args, m):

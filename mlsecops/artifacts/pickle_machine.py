@@ -6,7 +6,7 @@ whether the allowlist permits that. What the stack holds here:
 
 - a literal (number, string, bytes, None): the position of its opcode, an ``int``, decoded only when somebody asks;
 - a tuple: a Python tuple of such values;
-- ``LIST``, ``SET``, ``LITERAL``: one shared marker each, contents are not needed;
+- a list: a Python list that holds only its length; ``SET``, ``LITERAL``: one shared marker each;
 - ``Dict``: the keys and values while there are few of them (dtype fields and object states are looked into);
 - ``Global``: a name that was reached; ``Instance``: the result of a call.
 
@@ -72,7 +72,7 @@ class Mark:
         return self.name
 
 
-LIST, SET, LITERAL, MISSING = Mark("list"), Mark("set"), Mark("literal"), Mark("missing")
+SET, LITERAL, MISSING = Mark("set"), Mark("literal"), Mark("missing")
 
 
 class Dict(list):
@@ -293,7 +293,7 @@ class Machine:
                         append(())
                         pos += 1
                     elif op == 0x5D:  # EMPTY_LIST
-                        append(LIST)
+                        append([0])
                         pos += 1
                     elif op == 0x7D:  # EMPTY_DICT
                         append(Dict())
@@ -306,7 +306,9 @@ class Machine:
                         elif op == 0x75:
                             self.at = pos
                             self.set_items(stack[-1], items)
-                        elif stack[-1] is not LIST:
+                        elif type(stack[-1]) is list:
+                            stack[-1][0] += len(items)
+                        else:
                             self.at = pos
                             self.append_to(stack[-1])
                         pos += 1
@@ -443,8 +445,8 @@ class Machine:
         return items
 
     def op_list(self, pos):
-        self.take_marked()
-        self.stack.append(LIST)
+        items = self.take_marked()
+        self.stack.append([len(items)])
         return pos + 1
 
     def op_dict(self, pos):
@@ -471,7 +473,9 @@ class Machine:
 
     def op_append(self, pos):
         self.stack.pop()
-        if self.stack[-1] is not LIST:
+        if type(self.stack[-1]) is list:
+            self.stack[-1][0] += 1
+        else:
             self.append_to(self.stack[-1])
         return pos + 1
 
@@ -494,7 +498,7 @@ class Machine:
                 target += items
             elif not len(target) & 1:
                 target.append(MISSING)
-        elif type(target) not in (Instance, Global) and target is not LIST:
+        elif type(target) not in (Instance, Global) and type(target) is not list:
             raise Broken(f"stores items in {describe(target)}")
         elif type(target) is not Instance or "k" not in target.of.may:
             self.find("misused", f"stores items in {describe(target)}, which calls its method `__setitem__`")
@@ -645,6 +649,8 @@ class Machine:
             self.find("misused", f"sets the state of {describe(target)}, ordinary data does not")
         if target.of.key == allowlist.DTYPE:
             allowlist.finish_dtype(target, state, self)
+        elif target.of.key in allowlist.PLAIN_ARRAYS:
+            allowlist.check_array(state, self)
         if target.of.key == allowlist.JOBLIB_ARRAY:
             return self.joblib_array(target, state, pos + 1)
         return pos + 1
@@ -700,7 +706,7 @@ def describe(value):
         return f"an instance of {value.of.name}"
     if type(value) is Dict:
         return "a dictionary"
-    return {tuple: "a tuple", int: "a literal"}.get(type(value)) or f"a {value}"
+    return {tuple: "a tuple", list: "a list", int: "a literal"}.get(type(value)) or f"a {value}"
 
 
 def _table():
