@@ -208,7 +208,8 @@ def main() -> None:
         cpu = (result["cpu"] - few["cpu"]) / (options.submissions - 2)
         print(
             f"ours, isolation {result['isolation']}: {result['rate']:.1f} submissions/s, "
-            f"{cpu * 1000:.0f} ms of processor time per submission ({options.submissions} of them: {result['wall']:.1f} s in all, start-up included)"
+            f"{cpu * 1000:.0f} ms of processor time per submission "
+            f"({options.submissions} of them: {result['wall']:.1f} s in all, start-up included)"
         )
         if options.memory:
             memory(place)

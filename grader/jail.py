@@ -158,7 +158,7 @@ def _build_root(view: View) -> None:
     os.mkdir("/tmp/old")  # noqa: S108
     _syscall(_SYS_PIVOT_ROOT[platform.machine()], "pivot_root", b"/tmp", b"/tmp/old")
     os.chdir("/")
-    for folder in ("/usr", *map(str, view.libraries), "/sys/devices/system/cpu", "/etc/alternatives"):
+    for folder in ("/usr", *map(str, view.libraries), "/sys/devices/system/cpu", "/etc/alternatives", "/etc/fonts"):
         _show(folder)
     for name in ("bin", "sbin", "lib", "lib64", "lib32"):
         if os.path.islink(f"/old/{name}"):

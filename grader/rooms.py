@@ -98,8 +98,11 @@ class JailRoom:
     def close(self) -> None:
         """End the zygote and, with it, everything in its namespaces."""
         self._control.close()
-        self._zygote.kill()
-        self._zygote.wait()
+        try:
+            self._zygote.wait(5)
+        except subprocess.TimeoutExpired:
+            self._zygote.kill()
+            self._zygote.wait()
 
 
 def _pid_outside(process: int) -> int:
