@@ -738,7 +738,7 @@ QUESTIONS = (
         controls=("ML06:2023", "AML.T0010", "supply-pins"),
         reread='H2a, "Monday: a typo"',
         hints=(
-            "Three steps in this order: is it on the list (as the index compares names)? does it *look* the same? is "
+            "Three steps in this order: is it on the list (as the index compares names)? does it look the same? is "
             "it one slip away from a name that is long enough?",
             "Give every name a skeleton (separators dropped, lookalikes folded to one letter) and compare skeletons; "
             "then compare the normalized names by an edit distance in which a swap of neighbors counts as one.",
@@ -746,7 +746,7 @@ QUESTIONS = (
         generate=_squat_generate,
         judge=_squat_judge,
         misconceptions={
-            "same-package": "You flag `Scikit_Learn` although it *is* scikit-learn: the index ignores case and treats "
+            "same-package": "You flag `Scikit_Learn` although it is scikit-learn: the index ignores case and treats "
             "`-`, `_` and `.` alike (PEP 503). Normalize both sides before you compare.",
             "on-the-list": "Two known names may lie one letter apart (scipy, scapy). A name that is on the list "
             "imitates nobody.",
@@ -781,7 +781,7 @@ QUESTIONS = (
         misconceptions={
             "continuation": "A requirement may go on over several lines. It is one requirement, reported at its "
             "first line, and its hashes count wherever they stand.",
-            "marker": "The `==` you saw belongs to the marker behind the semicolon. It says *where* to install, not "
+            "marker": "The `==` you saw belongs to the marker behind the semicolon. It says where to install, not "
             "which version.",
             "comment": "You read the comment. What stands behind ` #` is for people; pip does not see it.",
             "wildcard": "`==2.*` is a range with a star, not a pin: tomorrow it means another release.",
@@ -791,7 +791,7 @@ QUESTIONS = (
             "prefix": "You compare the beginning of the index's address. `packages.example.attacker.example` begins "
             "the same and belongs to somebody else.",
             "find-links": "`--find-links` gives pip one more place to take packages from, just as an extra index does.",
-            "only-extra": "Not only an *extra* index is foreign: `--index-url` may name one too.",
+            "only-extra": "Not only an extra index is foreign: `--index-url` may name one too.",
         },
     ),
     Question(
@@ -814,8 +814,7 @@ QUESTIONS = (
         judge=_triage_judge,
         misconceptions={
             "skipped-is-clean": 'A skipped package was not looked at. "Not looked at" is `unknown`, never `pass`.',
-            "missing-is-clean": "You report on what is in the report. What was required and is *not* in it is "
-            "`unknown`.",
+            "missing-is-clean": "You report on what is in the report. What was required and is not in it is `unknown`.",
             "broken-is-clean": "A report that cannot be read says nothing about anything: everything is `unknown`, and "
             "the gate should not crash.",
             "any-package": "An accepted finding holds for one package. The same id elsewhere was not reviewed.",

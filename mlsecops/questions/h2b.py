@@ -499,7 +499,7 @@ def _schema_misconception(bom, problem, about) -> str:
 # --- the five -------------------------------------------------------------------------------------------------------
 
 _RAN = (
-    "Your function loaded the file to find out what is in it, and the payload ran. Loading *is* running: read the "
+    "Your function loaded the file to find out what is in it, and the payload ran. Loading is running: read the "
     "opcodes, or replace what the unpickler looks up."
 )
 _GREP = (
@@ -516,7 +516,7 @@ _DENY = (
 )
 _MODULE = (
     "You allow whole modules. What a module imports is reachable through it (`module.os.system` through a dotted "
-    "name), so the policy has to hold for module *and* full name together."
+    "name), so the policy has to hold for module and full name together."
 )
 _BREAKS = (
     "Some streams break off. What stood before the break has already run by then, so an error while reading is no "
@@ -648,7 +648,7 @@ QUESTIONS = (
         generate=_restricted_generate,
         judge=_restricted_judge,
         misconceptions={
-            "after-the-fact": "A payload ran, or a bad file was answered. The decision has to fall *before* the global "
+            "after-the-fact": "A payload ran, or a bad file was answered. The decision has to fall before the global "
             "is handed out: looking at the loaded object afterwards is too late.",
             "denylist": _DENY,
             "module-level": _MODULE,
