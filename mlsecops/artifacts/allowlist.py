@@ -185,11 +185,15 @@ def pattern(args, m):
 
 
 def array_class(args, m):
+    # An empty array, whose state then brings shape and content: a shape here would only take memory.
+    if m.literal(args[1]) != (0,):
+        return False
     return args[0] if hasattr(args[0], "may") and args[0].may and key_of(args[0]) in NDARRAYS else False
 
 
 def masked_array(args, m):
-    return args[0] if all(key_of(a) in NDARRAYS for a in args[:2]) and args[0].may else False
+    fine = all(key_of(a) in NDARRAYS for a in args[:2]) and m.literal(args[2]) == (0,)
+    return args[0] if fine and args[0].may else False
 
 
 NDARRAYS = {
