@@ -108,7 +108,7 @@ def _test(options: argparse.Namespace) -> int:
 
 def _checks() -> Iterator[tuple[str, Callable[[], int]]]:
     """Every check of a change: a heading and what to call. Those after a failure run all the same."""
-    notebooks = sorted(NOTEBOOKS.glob("*.ipynb"))
+    notebooks = sorted(path for room in ("notebooks", "solutions", "labs") for path in (ROOT / room).glob("*.ipynb"))
     stripped = ["--verify", "--keep-id", "--extra-keys", EXTRA_KEYS, *notebooks]
     shutil.rmtree(REPORTS, ignore_errors=True)
     (BUILD / "run.json").write_text('{"notebooks": []}\n')
