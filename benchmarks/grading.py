@@ -108,13 +108,14 @@ def memory(place: Path) -> None:
         key,
     ]
     run = subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    judge, seen = psutil.Process(run.pid), 0
+    judge, zygote, seen = psutil.Process(run.pid), None, 0
     while run.poll() is None:
         finished = len(list((out / "results").glob("*.json"))) if out.exists() else 0
         if finished >= seen + 100:
             seen = finished // 100 * 100
-            zygotes = [p for p in judge.children(recursive=True) if "grader.zygote" in " ".join(p.cmdline())]
-            zygote = min(zygotes[1:] or zygotes, key=lambda p: p.pid)
+            if zygote is None:
+                outer = next(p for p in judge.children() if "grader.zygote" in " ".join(p.cmdline()))
+                (zygote,) = outer.children()  # process 1 of the room; the outer one only waits for it
             print(
                 f"after {seen:4} submissions: judge {judge.memory_info().rss / 1e6:.0f} MB, {judge.num_fds()} files, "
                 f"zygote {zygote.memory_info().rss / 1e6:.0f} MB, {zygote.num_fds()} files, "

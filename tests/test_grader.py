@@ -11,12 +11,15 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from grader import reports, seeds, submissions
+from grader.judge import decide
 from mlsecops import codec
+from mlsecops.questions import Answer, Verdict
 from tests.attacks.test_attacks import ROOT, notebook
 from tests.light_lab import QUESTIONS, SOLUTION
 
@@ -294,6 +297,37 @@ def test_wrong_calls_exit_with_2(key, tmp_path, change, says):
     done = grader("grade", tmp_path / "subs", *[part for pair in options.items() for part in pair])
     assert done.returncode == 2
     assert says in done.stderr
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def decided(judge, answers):
+    return decide(replace(QUESTIONS[0], judge=judge), answers, None)
+
+
+@pytest.mark.parametrize(("score", "counts"), [(2.0, 1.0), (-1.0, 0.0), (math.nan, 0.0), (0.25, 0.25)])
+def test_scores_stay_between_nothing_and_everything(score, counts):
+    verdict, flag = decided(lambda answers, truth: Verdict(score, "said"), [Answer(1)])
+    assert (verdict.score, verdict.message, flag) == (counts, "said", "")
+
+
+def test_an_answer_that_trips_the_judge_up_earns_nothing_and_is_flagged():
+    verdict, flag = decided(lambda answers, truth: 1 / 0, [Answer(1)])
+    assert verdict.score == 0
+    assert flag == "judge-failed:light-q1:ZeroDivisionError"
+
+
+def test_what_is_not_there_is_not_judged():
+    verdict, _ = decided(lambda answers, truth: Verdict(1.0, "never"), [Answer(error="_missing")] * 3)
+    assert (verdict.score, verdict.message) == (0, "`double` is not defined.")
+
+
+def test_an_unknown_misconception_is_dropped_and_our_errors_are_explained():
+    answers = [Answer(error="_timeout"), Answer(1)]
+    verdict, _ = decided(lambda answers, truth: Verdict(0.5, "Half.", "no-such"), answers)
+    assert verdict.misconception == ""
+    assert verdict.message == "Half. At least one call took longer than allowed."
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
