@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
         cases = {}
         for name, seed in json.loads(line).items():
             try:
-                inputs, truth = by_id[name].generate(np.random.default_rng(int(seed, 16)))
+                inputs, truth = by_id[name].generate(np.random.default_rng(int(seed, 16)), hidden=True)
                 cases[name] = {"inputs": [codec.encode(list(args)) for args in inputs], "truth": codec.encode(truth)}
             except Exception as error:
                 cases[name] = {"error": f"{type(error).__name__}: {error}"}

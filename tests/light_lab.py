@@ -59,43 +59,44 @@ def _words(rng):
     return ["".join(rng.choice(list("abcdefgh"), 12)) for _ in range(CASES)]
 
 
-def _double(rng):
+def _double(rng, hidden=False):
     numbers = _numbers(rng)
     return [(n,) for n in numbers], [2 * n for n in numbers]
 
 
-def _reverse(rng):
+def _reverse(rng, hidden=False):
     words = _words(rng)
     return [(w,) for w in words], [w[::-1] for w in words]
 
 
-def _digest(rng):
-    data = [rng.bytes(64) for _ in range(CASES)]
+def _digest(rng, hidden=False):
+    # The family that practice never shows: longer inputs.
+    data = [rng.bytes(96 if hidden else 64) for _ in range(CASES)]
     return [(d,) for d in data], [hashlib.sha256(d).hexdigest() for d in data]
 
 
-def _mean(rng):
+def _mean(rng, hidden=False):
     arrays = [rng.normal(size=50) for _ in range(CASES)]
     return [(a,) for a in arrays], [float(a.mean()) for a in arrays]
 
 
-def _even(rng):
+def _even(rng, hidden=False):
     numbers = [*(2 * n for n in _numbers(rng)), *(2 * n + 1 for n in _numbers(rng))]
     rng.shuffle(numbers)
     return [(int(n),) for n in numbers], [bool(n % 2 == 0) for n in numbers]
 
 
-def _count(rng):
+def _count(rng, hidden=False):
     words = _words(rng)
     return [(w,) for w in words], [{letter: w.count(letter) for letter in sorted(set(w))} for w in words]
 
 
-def _add(rng):
+def _add(rng, hidden=False):
     pairs = list(zip(_numbers(rng), _numbers(rng), strict=True))
     return pairs, [a + b for a, b in pairs]
 
 
-def _safe(rng):
+def _safe(rng, hidden=False):
     inputs, truth = [], []
     for number in _numbers(rng):
         nonce = rng.bytes(8).hex()

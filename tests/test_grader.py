@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from grader import reports, seeds, submissions
+from grader.generator import Generator
 from grader.judge import decide
 from mlsecops import codec
 from mlsecops.questions import Answer, Verdict
@@ -413,3 +414,12 @@ def test_the_judge_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_grading_draws_the_families_that_practice_never_shows():
+    generator = Generator(ROOT, "tests.light_lab")
+    try:
+        ((data,), *_) = generator.cases({"light-q3": 5})["light-q3"]["inputs"]
+    finally:
+        generator.close()
+    assert len(codec.decode(data)) == 96
