@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from authoring import BUILD, NOTEBOOKS, ROOT, UserError, address, lessons, pins
+from authoring import BUILD, ROOT, UserError, address, lessons, pins
 from authoring.install import PYTHON, let_end, set_up
 
 # Beyond outputs, what an editor or Colab leaves in a notebook; Colab's executionInfo even holds the learner's name.
