@@ -3,7 +3,8 @@
 The names stand in ``allowed.txt``, one line per module: permission letters, module, names. Exact names only: a prefix
 such as "numpy." would let in numpy's own file readers and its test runner. The letters:
 
-    r  the name may stand as a value (a class or a dtype, or a function that a fitted model keeps)
+    r  the name may be kept as a value (a dtype, or a function that a fitted model keeps): harmless whoever calls it
+    a  the name may be an argument where a check below expects it, and is kept nowhere
     c  it may be called            n  instances may be created without running __init__
     b  an instance's state may be set     k  items may be stored in it     l  items may be appended to it
     t  a named tuple or text: created from its content
@@ -332,6 +333,13 @@ def attribute(args, m):
         return False
     return m.listed(owner.key[0], f"{owner.key[1]}.{name}") or False
 
+
+# Whatever these get, the worst they do is to take memory or to fail.
+ARRAY_MAKERS = {
+    ("numpy", "dtype"), ("numpy.ma.core", "_mareconstruct"),
+    *((f"numpy.{c}.multiarray", name) for c in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    *((f"numpy.{c}.numeric", "_frombuffer") for c in ("core", "_core")),
+}  # fmt: skip
 
 CHECKS = {
     ("_codecs", "encode"): string_encode,

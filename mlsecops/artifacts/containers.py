@@ -143,7 +143,7 @@ def _hidden(trial):
             if own or not allowlist.is_listed_name(name):
                 return f"reaches {module}.{name}"
     for finding in trial.out.findings.values():
-        if finding.rule in ("misused", "second-stage"):
+        if finding.rule in ("misused", "argument"):
             return finding.detail
     return ""
 

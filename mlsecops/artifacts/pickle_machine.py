@@ -48,6 +48,10 @@ MEMO_INDEX = re.compile(rb"0|[1-9]\d{0,8}")
 PYTHON2_ONLY = {"__builtin__", "copy_reg", "UserDict", "UserList", "UserString", "cPickle", "exceptions"}
 
 
+# What joblib's array wrapper keeps; its methods are looked up in the same place.
+JOBLIB_FIELDS = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
+
+
 class Broken(Exception):  # noqa: N818 - a state of the stream, not a failure of the program
     """The stream cannot be followed any further; a real unpickler would stop here too, or must not be trusted to."""
 
@@ -81,6 +85,12 @@ class Dict(list):
     __slots__ = ()
 
 
+class Carrier(tuple):
+    """A tuple with a global in it that must not be kept as a value; only a call whose check expects it may take it."""
+
+    __slots__ = ()
+
+
 class Global:
     """A name reached by the stream; ``may`` holds the letters of what the allowlist lets a stream do with it."""
 
@@ -88,6 +98,18 @@ class Global:
 
     def __init__(self, key, may):
         self.key, self.listed, self.may, self.name = key, may is not None, may or "", ".".join(key)
+
+
+CAREFUL = frozenset((Carrier, Global))
+
+
+def careful(value):
+    """True for what must not be kept: a listed global without the letter r, or a tuple with one in it.
+
+    Otherwise a state could replace a method by it, and the next step that calls the method calls the global instead,
+    with arguments that no check has seen.
+    """
+    return type(value) is Carrier or (type(value) is Global and value.listed and "r" not in value.may)
 
 
 class Instance:
@@ -114,6 +136,7 @@ class Machine:
         self.data, self.pos, self.report, self.place = data, start, report, place
         self.persistent, self.joblib, self.nested = persistent, joblib, nested
         self.proto = 0
+        self.care = False  # has a global been reached that must not be kept?
         self.seen = {}
         self.nested_done = set()
         self.arrays = 0  # joblib arrays met: then a plain pickle.load would read the same bytes differently
@@ -135,7 +158,7 @@ class Machine:
 
     def value(self, token, depth=6):
         """The Python value behind an abstract one. Raises NotLiteral for anything but small literals and tuples."""
-        if type(token) is tuple and depth and len(token) <= SMALL:
+        if isinstance(token, tuple) and depth and len(token) <= SMALL:
             return tuple(self.value(item, depth - 1) for item in token)
         if type(token) is not int:
             raise NotLiteral(repr(token))
@@ -278,16 +301,16 @@ class Machine:
                         stack = []
                         append = stack.append
                         pos += 1
-                    elif op == 0x86:  # TUPLE2
-                        second = stack.pop()
-                        stack[-1] = (stack[-1], second)
-                        pos += 1
-                    elif op == 0x85:  # TUPLE1
-                        stack[-1] = (stack[-1],)
-                        pos += 1
-                    elif op == 0x87:  # TUPLE3
-                        third, second = stack.pop(), stack.pop()
-                        stack[-1] = (stack[-1], second, third)
+                    elif op == 0x86 or op == 0x85 or op == 0x87:  # TUPLE2, TUPLE1, TUPLE3
+                        if op == 0x86:
+                            second = stack.pop()
+                            made = (stack[-1], second)
+                        elif op == 0x85:
+                            made = (stack[-1],)
+                        else:
+                            third, second = stack.pop(), stack.pop()
+                            made = (stack[-1], second, third)
+                        stack[-1] = Carrier(made) if self.care and any(map(careful, made)) else made
                         pos += 1
                     elif op == 0x29:  # EMPTY_TUPLE
                         append(())
@@ -302,12 +325,16 @@ class Machine:
                         items, stack = stack, marks.pop()
                         append = stack.append
                         if op == 0x74:
-                            append(tuple(items))
+                            care = self.care and not CAREFUL.isdisjoint(map(type, items)) and any(map(careful, items))
+                            append(Carrier(items) if care else tuple(items))
                         elif op == 0x75:
                             self.at = pos
                             self.set_items(stack[-1], items)
                         elif type(stack[-1]) is list:
                             stack[-1][0] += len(items)
+                            if self.care:
+                                self.at = pos
+                                self.keep(items)
                         else:
                             self.at = pos
                             self.append_to(stack[-1])
@@ -341,6 +368,12 @@ class Machine:
         except Broken:
             self.at = pos
             raise
+
+    def keep(self, items):
+        """Asks of values that go into a container or a state whether they may be kept."""
+        if self.care and not CAREFUL.isdisjoint(map(type, items)):
+            for item in filter(careful, items):
+                self.find("misused", f"keeps {describe(item)} as a value, ordinary data does not")
 
     def put(self, memo, index, item):
         """Stores into the memo where the index is not simply the next one."""
@@ -442,6 +475,7 @@ class Machine:
 
     def take_marked(self):
         items, self.stack = self.stack, self.marks.pop()
+        self.keep(items)
         return items
 
     def op_list(self, pos):
@@ -472,7 +506,7 @@ class Machine:
         return pos + 1
 
     def op_append(self, pos):
-        self.stack.pop()
+        self.keep([self.stack.pop()])
         if type(self.stack[-1]) is list:
             self.stack[-1][0] += 1
         else:
@@ -493,6 +527,7 @@ class Machine:
     def set_items(self, target, items):
         if len(items) & 1:
             raise Broken("a dictionary with a key but no value")
+        self.keep(items)
         if type(target) is Dict:
             if len(items) <= SMALL:
                 target += items
@@ -545,6 +580,8 @@ class Machine:
         found = Global(real, may)
         if may is None:
             self.find(*allowlist.explain(*real))
+        elif "r" not in may:
+            self.care = True
         self.seen[key, self.proto < 3] = found
         return found
 
@@ -558,7 +595,7 @@ class Machine:
         if type(target) is not Global:
             raise Broken(f"calls {describe(target)}")
         made = Instance(target, args)
-        if type(args) is not tuple:
+        if not isinstance(args, tuple):
             self.find("misused", f"calls {target.name} with arguments that are not a tuple")
             return made
         if not target.listed:
@@ -567,7 +604,9 @@ class Machine:
             self.find("misused", f"{target.name} is fine as a value, but this file {how} it")
         else:
             check = allowlist.check_of(target.key, letter, target.may)
-            if check is not None:
+            if check is None:
+                self.keep([args])
+            else:
                 try:
                     fine = check(args, self)
                 except (NotLiteral, IndexError, TypeError, ValueError):
@@ -604,15 +643,18 @@ class Machine:
     def op_inst(self, pos):
         module, after = self.line(pos + 1)
         name, after = self.line(after)
-        args = tuple(self.take_marked())
+        items, self.stack = self.stack, self.marks.pop()
         target = self.reach(module.decode("utf-8", "replace"), name.decode("utf-8", "replace"))
-        self.stack.append(self.call(target, args, "c", "calls"))
+        self.stack.append(self.call(target, self.arguments(items), "c", "calls"))
         return after
 
     def op_obj(self, pos):
-        items = self.take_marked()
-        self.stack.append(self.call(items[0], tuple(items[1:]), "c", "calls"))
+        items, self.stack = self.stack, self.marks.pop()
+        self.stack.append(self.call(items[0], self.arguments(items[1:]), "c", "calls"))
         return pos + 1
+
+    def arguments(self, items):
+        return Carrier(items) if any(map(careful, items)) else tuple(items)
 
     def op_ext(self, pos):
         self.find(
@@ -634,6 +676,7 @@ class Machine:
 
     def op_build(self, pos):
         state, target = self.stack.pop(), self.stack[-1]
+        self.keep([state])
         if type(target) is Global:
             self.find("misused", f"sets the state of {describe(target)}: it could replace functions and classes")
             return pos + 1
@@ -662,6 +705,8 @@ class Machine:
             return pos
         try:
             fields = self.fields(state)
+            if not fields.keys() <= JOBLIB_FIELDS:
+                raise NotLiteral("a field that could replace one of the wrapper's methods")
             dtype, shape = fields["dtype"], self.literal(fields["shape"])
             alignment = fields.get("numpy_array_alignment_bytes")
             aligned = alignment is not None and self.literal(alignment) is not None
@@ -706,7 +751,9 @@ def describe(value):
         return f"an instance of {value.of.name}"
     if type(value) is Dict:
         return "a dictionary"
-    return {tuple: "a tuple", list: "a list", int: "a literal"}.get(type(value)) or f"a {value}"
+    return {tuple: "a tuple", Carrier: "a tuple with a global in it", list: "a list", int: "a literal"}.get(
+        type(value)
+    ) or f"a {value}"
 
 
 def _table():

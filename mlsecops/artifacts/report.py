@@ -4,9 +4,7 @@ from dataclasses import asdict, dataclass
 
 # Every rule with the verdict it leads to. Nothing is safe by default: a file is safe when it was followed to its last
 # byte and no rule found anything. "dangerous" = loading it runs, or was built to run, something else than data.
-DANGEROUS = frozenset(
-    "dangerous-global calls-unlisted computed-name extension misused argument second-stage hidden-pickle".split()
-)
+DANGEROUS = frozenset("dangerous-global calls-unlisted computed-name extension misused argument hidden-pickle".split())
 UNKNOWN = frozenset(
     """unlisted pickled-module broken frame unusual persistent joblib dtype array torch too-large trailing empty format
     zip tar compressed npy safetensors json code two-formats extension-lies""".split()
