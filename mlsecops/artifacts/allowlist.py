@@ -17,6 +17,7 @@ functools.partial, operator.attrgetter, ufunc lookups by name, anything that ope
 
 import re
 from functools import cache
+from math import prod
 from pathlib import Path
 
 DTYPE = ("numpy", "dtype")
@@ -416,7 +417,7 @@ def finish_dtype(made, state, m):
     try:
         code, digits = _type_code(made.args, m)
         itemsize, flags = m.literal(state[5]), m.literal(state[7])
-        objects = _holds_objects(code, state, m)
+        objects = _holds_objects(code, state, itemsize, m)
         size = itemsize if code in "SUV" else int(digits or 0) or {"?": 1, "O": 8}.get(code, 0)
         pointers = flags & 0b111  # holds objects, is pickled as a list, is a pointer
         if bool(flags & 1) != objects or (pointers and not objects) or size < 0:
@@ -426,16 +427,25 @@ def finish_dtype(made, state, m):
         m.find("dtype", "a numpy dtype whose description contradicts itself")
 
 
-def _holds_objects(code, state, m):
-    sub, fields = state[2], state[4]
+def _holds_objects(code, state, itemsize, m):
+    """Whether a dtype holds objects. Raises ValueError when its parts do not lie inside it or are not known."""
     if code != "V":
         return code == "O"
-    inner = []
-    if type(sub) is tuple:
-        inner.append(sub[0])
+    _, _, sub, names, fields, *_ = state
+    parts = []  # (dtype, offset, how many of them)
+    if isinstance(sub, tuple):
+        base, shape = sub
+        shape = m.literal(shape)
+        parts.append((base, 0, prod(shape if isinstance(shape, tuple) else (shape,))))
     if type(fields) is not int:  # None is a literal, so a position
-        inner += [entry[0] for entry in m.fields(fields).values()]
-    for dtype in inner:
+        fields = m.fields(fields)
+        named = {name: fields.pop(name) for name in m.literal(names)}  # what is left goes by the fields' titles
+        parts += [(dtype, m.literal(offset), 1) for dtype, offset, *_ in (*named.values(), *fields.values())]
+        if not {m.literal(entry[2]) for entry in named.values() if len(entry) > 2} >= set(fields):
+            raise ValueError
+    for dtype, offset, count in parts:
         if key_of(dtype) != DTYPE or dtype.has_object is None:
             raise ValueError
-    return any(dtype.has_object for dtype in inner)
+        if offset < 0 or count < 0 or offset + dtype.itemsize * count > itemsize:
+            raise ValueError
+    return any(dtype.has_object for dtype, _, _ in parts)

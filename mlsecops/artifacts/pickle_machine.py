@@ -27,7 +27,7 @@ MAX_STACK = 20_000_000  # entries of stack and memo together
 MAX_MARKS = 100_000  # open marks: honest picklers nest at most as deep as Python's recursion limit
 MAX_GAPS = 65_536  # memo places skipped: honest picklers number them without holes (Python 2 started at 1)
 MAX_TEXT = 4_096  # a longer string is never a module, a name, or an argument that has to be looked at
-SMALL = 64  # a dict filled with larger batches than this is data, not a dtype or an object's state
+SMALL = 256  # a dict filled with larger batches than this is data, not a dtype or an object's state
 
 U2, U4, U8, I4 = (struct.Struct(f).unpack_from for f in ("<H", "<I", "<Q", "<i"))
 
