@@ -173,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worker", choices=TOOLS, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=("corpus", "speed"))
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=TOOLS, help="ours and picklescan are always run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peers", type=Path, help="folder of modelscan's environment (default: temporary)")
     options = parser.parse_args()
@@ -181,8 +182,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        peer = modelscan_python(options.peers or folder / "peers")
-        tools = [Tool(name, peer if name == "modelscan" else sys.executable) for name in TOOLS]
+        peer = modelscan_python(options.peers or folder / "peers") if "modelscan" in options.tools else None
+        names = [name for name in TOOLS if name in {*options.tools, "ours", "picklescan"}]
+        tools = [Tool(name, peer if name == "modelscan" else sys.executable) for name in names]
         show_setting(peer)
         if options.only != "speed":
             corpus(tools)
@@ -192,13 +194,14 @@ def main() -> None:
             tool.close()
 
 
-def show_setting(peer: str) -> None:
+def show_setting(peer: str | None) -> None:
     """Print machine and versions."""
-    ask = "import importlib.metadata as m; print(m.version('modelscan'))"
-    modelscan = subprocess.run([peer, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{load}, Python {platform.python_version()}")
-    print(f"picklescan {importlib.metadata.version('picklescan')}, modelscan {modelscan}")
+    print(f"picklescan {importlib.metadata.version('picklescan')}")
+    if peer:
+        ask = "import importlib.metadata as m; print('modelscan', m.version('modelscan'))"
+        subprocess.run([peer, "-c", ask], check=True)
 
 
 if __name__ == "__main__":

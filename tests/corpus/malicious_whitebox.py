@@ -60,6 +60,24 @@ put("loads-among-weights", lambda m: stream({"coef": [1.0, 2.0], "model": loads(
 put("writes", lambda m: stream(writes(m)))
 put("writes-protocol-2", lambda m: stream(writes(m), 2))
 
+
+def pairs(**items) -> Ops:
+    """A dictionary that a call makes from pairs, so that no opcode stores its values."""
+    return call("collections:defaultdict", None, tuple(items.items()))
+
+
+def loads_by_pairs(marker) -> bytes:
+    owner = Ops(call("types:SimpleNamespace") + pairs(from_arrays=name("torch.storage:_load_from_bytes")) + b"b")
+    state = pairs(
+        _build_f=name("pandas.core.indexes.interval:_new_IntervalIndex"),
+        X_thresholds_=owner,
+        y_thresholds_={"b": bomb(marker)},
+    )
+    return stream(Ops(new("sklearn.isotonic:IsotonicRegression") + state + b"b"))
+
+
+put("loads-by-pairs", loads_by_pairs)
+
 put = CORPUS.malicious("listed_names_behind_an_array", "model.joblib", "pickle")
 put("refused-arguments", lambda m: behind_an_array(memmap(m)))
 put("shadowed-method", lambda m: behind_an_array(loads(m)))
