@@ -13,6 +13,7 @@ from pathlib import Path
 from authoring import NOTEBOOKS, ROOT, UserError, lesson_id, lessons
 
 INDEX = "00_start_here.ipynb"
+LABS = "labs"
 # Finding the course by walking up serves JupyterLab, papermill and nbval alike, which each start a kernel elsewhere.
 SETUP_CELL = """\
 # Finds the course on your computer, fetches it in Colab. Safe to run twice.
@@ -63,13 +64,13 @@ class Address:
             raise UserError(f"{text} is not of the form OWNER/REPO@REF, such as my-school/mlsecops@v1.0.")
         return cls(*match.groups())
 
-    def colab(self, notebook: str) -> str:
-        """The address that opens a notebook of this course in Colab."""
-        return f"https://colab.research.google.com/github/{self.owner}/{self.repo}/blob/{self.ref}/notebooks/{notebook}"
+    def colab(self, notebook: str, room: str = NOTEBOOKS.name) -> str:
+        """The address that opens a notebook of this course in Colab; `room` is the folder it lies in."""
+        return f"https://colab.research.google.com/github/{self.owner}/{self.repo}/blob/{self.ref}/{room}/{notebook}"
 
-    def badge(self, notebook: str) -> str:
+    def badge(self, notebook: str, room: str = NOTEBOOKS.name) -> str:
         """Markdown of the badge that opens a notebook in Colab."""
-        return BADGE.format(colab=self.colab(notebook))
+        return BADGE.format(colab=self.colab(notebook, room))
 
     def setup_cell(self, lesson: str) -> str:
         """Source of a lesson's first code cell, which papermill also takes for its parameters."""
@@ -104,19 +105,29 @@ def expected(notebook: dict, path: Path, series: list[Path], address: Address) -
 
 
 def lesson_table(series: list[Path], address: Address, folder: str) -> str:
-    """The lessons as a Markdown table: title, minutes and badge, read from the notebooks that exist.
+    """The lessons and labs as a Markdown table: title, minutes and badge, read from the notebooks that exist.
 
     Args:
         series: the notebooks' paths.
         address: where they are published.
-        folder: prefix of the links to the notebooks, such as `"notebooks/"`.
+        folder: prefix of the links to the lessons, such as `"notebooks/"`; `""` for a table that stands beside them.
     """
+    labs = f"{LABS}/" if folder else f"../{LABS}/"
     rows = ["| Lesson | Minutes | Open |", "|---|---:|---|"]
     for path in series:
         title, minutes = front_matter(_read(path))
         title = title.replace("|", r"\|")
         rows.append(f"| [{title}]({folder}{path.name}) | {minutes} | {address.badge(path.name)} |")
+        if lab := _lab_of(path):
+            title, minutes = front_matter(_read(lab))
+            link = f"{labs}{lab.name}"
+            rows.append(f"| [{title}]({link}) | {minutes} | {address.badge(lab.name, LABS)} |")
     return "\n".join(rows)
+
+
+def _lab_of(lesson: Path) -> Path | None:
+    lab = lesson.parent.parent / LABS / f"{lesson_id(lesson)}_lab.ipynb"
+    return lab if lab.is_file() else None
 
 
 def front_matter(notebook: dict) -> tuple[str, str]:
@@ -140,8 +151,12 @@ def _navigation(path: Path, series: list[Path], address: Address) -> str:
     def link(text: str, name: str) -> str:
         return f"[{text}]({name}) ([in Colab]({address.colab(name)}))"
 
-    following = series[series.index(path) + 1 :]
-    parts = [f"**Next:** {link(front_matter(_read(following[0]))[0], following[0].name)}"] if following else []
+    parts, following = [], series[series.index(path) + 1 :]
+    if lab := _lab_of(path):
+        title = front_matter(_read(lab))[0]
+        parts.append(f"**Practice:** [{title}](../{LABS}/{lab.name}) ([in Colab]({address.colab(lab.name, LABS)}))")
+    if following:
+        parts.append(f"**Next:** {link(front_matter(_read(following[0]))[0], following[0].name)}")
     if path.name != INDEX:
         parts.append(link("All lessons", INDEX))
     return " · ".join(parts)

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from authoring import BUILD, ROOT, UserError, address, lessons, pins
+from authoring import BUILD, ROOT, UserError, address, labs, lessons, pins
 from authoring.install import PYTHON, let_end, set_up
 
 # Beyond outputs, what an editor or Colab leaves in a notebook; Colab's executionInfo even holds the learner's name.
@@ -35,7 +35,10 @@ def main(arguments: list[str]) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an old Windows console cannot show every character
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, options.rest = parser.parse_known_args(arguments)
+    if options.rest and options.name != "grade":  # the grader reads its own arguments
+        parser.error(f"unrecognized arguments: {' '.join(options.rest)}")
     try:
         return options.command(options)
     except UserError as error:
@@ -52,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, does: Callable, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+    def command(name: str, does: Callable, text: str, **settings) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, **settings)
         sub.set_defaults(command=does, name=name)
         return sub
 
@@ -63,7 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=7, metavar="N", help="seed of every random number (7)")
     command("lab", _lab, "open the course in JupyterLab")
     command("test", _test, "run every check: style, unit tests, all lessons executed twice and compared")
-    address.add_arguments(command("address", address.run, "rewrite badges, links and set-up cells from pyproject.toml"))
+    if (ROOT / labs.SOLUTIONS).is_dir():  # a student copy has neither solutions nor a grader
+        command("grade", _grade, "grade a folder of submissions (needs the course key)", add_help=False)
+        build = command("build", lambda given: labs.build(given.check), "generate labs/ from solutions/")
+        build.add_argument("--check", action="store_true", help="change nothing; fail on any drift")
+        release = command(
+            "release", lambda given: labs.release(given.folder), "make a copy for students in a new folder"
+        )
+        release.add_argument("folder", type=Path, metavar="DIR")
+    address.add_arguments(command("address", _address, "rewrite badges, links and set-up cells from pyproject.toml"))
     pins.add_arguments(command("pins", pins.run, "compile the requirements from pyproject.toml (needs uv)"))
     return parser
 
@@ -93,6 +104,20 @@ def _lab(options: argparse.Namespace) -> int:
                 return child.wait()
 
 
+def _address(options: argparse.Namespace) -> int:
+    code = address.run(options)
+    if (ROOT / labs.SOLUTIONS).is_dir():  # labs take their set-up cells and badges along
+        code = labs.build(options.check) or code
+    return code
+
+
+def _grade(options: argparse.Namespace) -> int:
+    set_up("requirements.txt")
+    # The paths given are relative to where the instructor stands, so the grader stays there.
+    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return call("-m", "grader", "grade", *options.rest, cwd=None, env={**os.environ, "PYTHONPATH": search})
+
+
 def _test(options: argparse.Namespace) -> int:
     with only_one_at_a_time("test"):
         set_up("requirements-test.txt")
@@ -116,7 +141,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], int]]]:
     yield "ruff: format", lambda: call("-m", "ruff", "format", "--check", ".")
     yield "codespell: spelling", lambda: call("-m", "codespell_lib", ".")
     yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", *stripped)
-    yield "address: badges and set-up cells", lambda: call("course.py", "address", "--check")
+    yield "address: badges, set-up cells and labs as generated", lambda: call("course.py", "address", "--check")
     yield "pins: requirements as declared", lambda: call("course.py", "pins", "--check")
     yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", f"--junitxml={REPORTS / 'pytest.xml'}")
     yield "papermill: every lesson", lambda: call("-m", "authoring")
@@ -170,9 +195,9 @@ def _summary(outcomes: list[tuple[str, int, float]], seconds: float) -> int:
 # --- how commands are run -------------------------------------------------------------------------------------------
 
 
-def call(*arguments) -> int:
+def call(*arguments, cwd: Path | None = ROOT, env: dict[str, str] | None = None) -> int:
     """Run the course's own Python with these arguments and return its exit code."""
-    with subprocess.Popen([PYTHON, *arguments], cwd=ROOT) as child:
+    with subprocess.Popen([PYTHON, *arguments], cwd=cwd, env=env) as child:
         try:
             return child.wait()
         except KeyboardInterrupt:

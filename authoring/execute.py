@@ -5,6 +5,7 @@ executed copies, their HTML pages and `run.json` go into a folder outside versio
 """
 
 import argparse
+import base64
 import dataclasses
 import importlib.metadata
 import json
@@ -12,6 +13,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import re
 import signal
 import sys
 import threading
@@ -240,6 +242,7 @@ def _execute(path: Path, folder: Path, parameters: dict, timeout: int) -> Outcom
         executed = nbformat.read(folder / path.name, as_version=4)
         outcome.results = results(executed)
         _write_html(executed, (folder / path.name).with_suffix(".html"))
+        _write_figures(executed, folder.parent / "figures")
     return outcome
 
 
@@ -278,6 +281,16 @@ def _write_html(notebook: nbformat.NotebookNode, path: Path) -> None:
 
     body, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook, {"metadata": {"name": path.stem}})
     path.write_text(body, encoding="utf-8")
+
+
+def _write_figures(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Each figure of an executed lesson as a file named after its cell: README.md shows one of them."""
+    folder.mkdir(exist_ok=True)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            picture = re.search(r'src="data:image/png;base64,([^"]+)"', output.get("data", {}).get("text/html", ""))
+            if picture:
+                (folder / f"{cell.id}.png").write_bytes(base64.b64decode(picture[1]))
 
 
 # --- what was measured ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Labs from their single source: `solutions/` holds every lab with its answers, `labs/` is generated from it.
 
-    python -m authoring.labs build [--check]
-    python -m authoring.labs release DIR
+    python course.py build [--check]
+    python course.py release DIR
 
 In a cell tagged `solution`, what stands between the lines `# BEGIN SOLUTION` and `# END SOLUTION` is replaced by a line
 that says "still to do"; a text cell so tagged is replaced by the stub in its metadata. Every cell carries its id in its
@@ -10,18 +10,16 @@ metadata too, under `mlsecops.id`, because Colab gives the cells of a downloaded
 Standard library only.
 """
 
-import argparse
 import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from authoring import ROOT, UserError, lesson_id
-from authoring.address import BADGE, BADGE_LINE, Address, written
+from authoring.address import BADGE_LINE, LABS, Address, written
 
-SOLUTIONS, LABS = "solutions", "labs"
+SOLUTIONS = "solutions"
 REGION = re.compile(r"^([ \t]*)# BEGIN SOLUTION\n(.*?)^[ \t]*# END SOLUTION\n?", re.MULTILINE | re.DOTALL)
 # What a student copy does without; a test or benchmark that speaks of any of it could not run there either.
 LEFT_OUT = ("solutions", "grader", "tests/mutants", "tests/attacks")
@@ -86,7 +84,7 @@ def blank(source: dict, name: str, address: Address) -> dict:
         if "solution" in tags:
             text = _stub(cell, text)
         if number == 0:
-            badge = BADGE.format(colab=address.colab(name).replace("/notebooks/", f"/{LABS}/"))
+            badge = address.badge(name, LABS)
             text = BADGE_LINE.sub(lambda _, badge=badge: badge, text, count=1)
         kept = [tag for tag in tags if tag != "solution"]
         new = {
@@ -193,21 +191,3 @@ def _left_out(path: Path, root: Path) -> bool:
         return False
     text = (root / path).read_text(encoding="utf-8")
     return SPEAKS_OF_IT.search(text) is not None
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Build the labs, or make a student copy. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="authoring.labs", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build").add_argument("--check", action="store_true", help="change nothing; fail on any drift")
-    commands.add_parser("release").add_argument("folder", type=Path)
-    options = parser.parse_args(arguments)
-    try:
-        return build(options.check) if options.command == "build" else release(options.folder)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

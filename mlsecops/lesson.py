@@ -242,7 +242,11 @@ def run_recorded(code: str, folder: Path, *, before: str = "", timeout: float = 
     """
     folder = Path(folder).resolve()
     source = _RECORDER.format(root=str(ROOT), watched=_WATCHED) + before + "\n_armed = True\n" + code
-    keep = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME") if name in os.environ}
+    keep = {
+        name: os.environ[name]
+        for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME", "USERPROFILE")
+        if name in os.environ
+    }
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter on the lesson's own source
             [sys.executable, "-I", "-c", source],

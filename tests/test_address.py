@@ -72,6 +72,19 @@ def test_everything_is_written_from_the_setting(checkout):
     assert "[Start]" not in cell(checkout, "00_start_here", "start-lessons")
 
 
+def test_a_lab_is_linked_from_its_lesson_and_the_tables(checkout):
+    (checkout / "labs").mkdir()
+    lab = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Lab H1. Try\n\n*20 minutes*", id="t")])
+    nbformat.write(lab, checkout / "labs" / "H1_lab.ipynb")
+    assert address.run(options(check=True), checkout) == 1
+    assert address.run(options(), checkout) == 0
+    assert "[Lab H1. Try](../labs/H1_lab.ipynb)" in cell(checkout, "H1_first", "n")
+    assert "blob/main/labs/H1_lab.ipynb" in cell(checkout, "H1_first", "n")
+    assert "Lab" not in cell(checkout, "H2b_second", "n")
+    assert "| [Lab H1. Try](labs/H1_lab.ipynb) | 20 |" in (checkout / "README.md").read_text()
+    assert "| [Lab H1. Try](../labs/H1_lab.ipynb) | 20 |" in cell(checkout, "00_start_here", "start-lessons")
+
+
 def test_writing_twice_changes_nothing_and_keeps_the_form_of_nbformat(checkout):
     files = [*(checkout / "notebooks").iterdir(), checkout / "README.md"]
     before = [file.read_bytes() for file in files]

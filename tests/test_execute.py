@@ -164,3 +164,8 @@ def test_nbval_notices_a_changed_number_and_nothing_else(executed_copy, tmp_path
 def test_executed_pages_keep_the_description_of_a_figure(executed_copy):
     page = Path(executed_copy).with_suffix(".html").read_text(encoding="utf-8")
     assert 'alt="a rising line"' in page
+
+
+def test_each_figure_is_a_file_named_after_its_cell(executed_copy):
+    (picture,) = (executed_copy.parent.parent / "figures").glob("*.png")
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stem in executed_copy.read_text(encoding="utf-8")

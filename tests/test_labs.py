@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from authoring import ROOT, UserError, labs
+from authoring import ROOT, UserError, door, labs
 from authoring.address import Address, written
 from authoring.execute import execute_all
 from mlsecops.questions import LABS, questions_of
@@ -283,7 +283,7 @@ def test_a_student_copy_is_refused_inside_the_course_and_with_old_labs(course, t
 def test_the_commands(course, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(labs, "build", lambda check: 0 if check else 3)
     monkeypatch.setattr(labs, "release", lambda folder: (_ for _ in ()).throw(UserError(f"{Path(folder).name} in use")))
-    assert labs.main(["build", "--check"]) == 0
-    assert labs.main(["build"]) == 3
-    assert labs.main(["release", str(tmp_path)]) == 1
+    assert door.main(["build", "--check"]) == 0
+    assert door.main(["build"]) == 3
+    assert door.main(["release", str(tmp_path)]) == 1
     assert f"{tmp_path.name} in use" in capsys.readouterr().err

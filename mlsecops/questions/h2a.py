@@ -13,6 +13,17 @@ import re
 from mlsecops.questions import Question
 from mlsecops.questions.scoring import Case, balance, draws, graded, pairs, places, shown
 
+# What the lab's cells import; the grader has it ready before the first submission.
+LIBRARIES = (
+    "mlsecops.lesson",
+    "matplotlib.pyplot",
+    "numpy",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "packaging.requirements",
+    "rapidfuzz.distance",
+    "yaml",
+)
+
 # --- q1: names that imitate -----------------------------------------------------------------------------------------
 
 _PUBLIC = (

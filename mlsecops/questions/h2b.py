@@ -14,6 +14,17 @@ from mlsecops.questions import Question, Verdict, pickles
 from mlsecops.questions.pickles import Call, Writer, hostile, nonce
 from mlsecops.questions.scoring import Case, balance, draws, gate, graded, shown
 
+# What the lab's cells import; the grader has it ready before the first submission.
+LIBRARIES = (
+    "mlsecops.lesson",
+    "matplotlib.pyplot",
+    "numpy",
+    "cyclonedx.model.bom",
+    "cyclonedx.output.json",
+    "cyclonedx.spdx",
+    "joblib",
+)
+
 
 def _families(r, *groups):
     """All families of the groups, in drawn order."""
