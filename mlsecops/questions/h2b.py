@@ -518,8 +518,8 @@ _GREP = (
     "reaches it need not spell it. What counts is the opcodes, not the text."
 )
 _GLOBAL = (
-    "You look at the GLOBAL opcode only. From protocol 4 on, module and name are two strings on the stack and the "
-    "opcode is STACK_GLOBAL."
+    "What you missed is named on the stack. From protocol 4 on, module and name are two strings there, and the opcode "
+    "is STACK_GLOBAL; looking for GLOBAL alone finds none of it."
 )
 _DENY = (
     "You refuse names that you know to be bad. The list of bad names has no end; harmless-looking ones that the policy "
