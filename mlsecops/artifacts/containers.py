@@ -23,7 +23,7 @@ MAX_JSON = 64 << 20
 MAX_PICKLES = 1_000  # pickles one after another in a file
 MAX_DEPTH = 2  # container in a container
 
-COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x5d\x00\x00": "lzma"}
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x5d\x00": "lzma"}
 ONLY_UNKNOWN = {
     b"\x28\xb5\x2f\xfd": ("zstd", "Zstandard compression is not opened; unpack it and scan the result"),
     b"\x04\x22\x4d\x18": ("lz4", "LZ4 compression is not opened; unpack it and scan the result"),

@@ -26,6 +26,7 @@ CHUNK = 1 << 20  # opcodes are run in stretches of this many bytes, between whic
 MAX_STACK = 20_000_000  # entries of stack and memo together
 MAX_MARKS = 100_000  # open marks: honest picklers nest at most as deep as Python's recursion limit
 MAX_GAPS = 65_536  # memo places skipped: honest picklers number them without holes (Python 2 started at 1)
+MAX_NAMES = 20_000  # different globals
 MAX_TEXT = 4_096  # a longer string is never a module, a name, or an argument that has to be looked at
 SMALL = 256  # a dict filled with larger batches than this is data, not a dtype or an object's state
 
@@ -573,6 +574,8 @@ class Machine:
         real = key
         if self.proto < 3:  # unpicklers translate the names of Python 2 below protocol 3
             real = _compat_pickle.NAME_MAPPING.get(key) or (_compat_pickle.IMPORT_MAPPING.get(module, module), name)
+        if len(self.seen) > MAX_NAMES:
+            raise Broken("it reaches more names than an honest file does", "too-large")
         may = allowlist.permission(*real)
         if real != key and module not in PYTHON2_ONLY and allowlist.permission(*key) is None:
             may = None  # another reader takes the name as it stands
@@ -674,6 +677,9 @@ class Machine:
         self.stack.append(self.persistent(token, self))
         return after
 
+    def op_buffer(self, pos):
+        raise Broken("it refers to buffers outside the file", "persistent")
+
     def op_build(self, pos):
         state, target = self.stack.pop(), self.stack[-1]
         self.keep([state])
@@ -767,7 +773,7 @@ def _table():
         "\x91": m.op_frozenset, "\x90": m.op_additems, "a": m.op_append, "s": m.op_setitem, "c": m.op_global,
         "\x93": m.op_stack_global, "R": m.op_reduce, "\x81": m.op_newobj, "\x92": m.op_newobj_ex, "i": m.op_inst,
         "o": m.op_obj, "\x82": m.op_ext, "\x83": m.op_ext, "\x84": m.op_ext, "P": m.op_persistent,
-        "Q": m.op_persistent, "b": m.op_build,
+        "Q": m.op_persistent, "b": m.op_build, "\x97": m.op_buffer, "\x98": m.op_buffer,
     }.items():  # fmt: skip
         table[ord(op)] = method
     return table
