@@ -60,16 +60,6 @@ def permission(module, name):
     return _allowed().get((module, name))
 
 
-@cache
-def _listed_names():
-    return {name for _, name in _allowed()}
-
-
-def is_listed_name(name):
-    """True when some module has a listed global of this name."""
-    return name in _listed_names()
-
-
 def is_dangerous(module):
     """True for the modules that are named in words when a stream reaches into them."""
     return module.split(".")[0] in DANGEROUS_MODULES
@@ -110,9 +100,12 @@ def is_module_class(module):
 
 
 def key_of(value):
-    """(module, name) of a Global or of the Global that made an Instance; None for other values."""
-    if hasattr(value, "key"):
-        return value.key
+    """(module, name) of a Global, None for other values."""
+    return value.key if hasattr(value, "key") else None
+
+
+def made_by(value):
+    """(module, name) of the Global that made an Instance, None for other values."""
     return value.of.key if hasattr(value, "of") else None
 
 
@@ -157,7 +150,7 @@ BYTES_CALLS = {("_codecs", "encode"), ("builtins", "bytes")}
 
 def is_bytes(value, m):
     """True for bytes: a literal, or the calls by which protocols 0-2 spell them."""
-    return m.data[value] in b"BC\x8eTU" if type(value) is int else key_of(value) in BYTES_CALLS
+    return m.data[value] in b"BC\x8eTU" if type(value) is int else made_by(value) in BYTES_CALLS
 
 
 def bytearray_of(args, m):
@@ -170,9 +163,22 @@ def type_of_none(args, m):
     return m.literal(args) == (None,)
 
 
+def container(args, m):
+    # Taking over an object would call its `keys` or iterate it: ordinary data hands over what lies in the file.
+    return all(isinstance(value, list | tuple) or type(value) is int or value is m.a_set for value in args)
+
+
+def fraction(args, m):
+    # Fraction("1e999999999") would compute for hours.
+    numbers = m.literal(args)
+    return all(type(n) is int or re.fullmatch(r"-?\d{1,4000}(/\d{1,4000})?", n) for n in numbers)
+
+
 def default_factory(args, m):
     # A default factory is called later, on the first missing key.
     plain = {("builtins", n) for n in ("int", "float", "str", "bool", "list", "dict", "set", "tuple")}
+    if len(args) > 1:
+        return False
     return not args or key_of(args[0]) in plain or (type(args[0]) is int and m.literal(args[0]) is None)
 
 
@@ -219,7 +225,7 @@ def check_array(state, m):
         count = 1
         for size in m.literal(shape):
             count *= size
-        if key_of(dtype) != DTYPE:
+        if made_by(dtype) != DTYPE:
             fine = True  # numpy's strings of variable length: the list holds them, the dtype was checked when made
         elif dtype.has_object:
             fine = type(content) is list and content[0] == count
@@ -233,12 +239,12 @@ def check_array(state, m):
 
 def scalar(args, m):
     # numpy's scalar(dtype, bytes); with an object dtype the second argument would be any object.
-    return key_of(args[0]) == DTYPE and args[0].has_object is False
+    return made_by(args[0]) == DTYPE and args[0].has_object is False
 
 
 def from_buffer(args, m):
     buffer, dtype = args[0], args[1]
-    return type(buffer) is int and key_of(dtype) == DTYPE and dtype.has_object is False
+    return type(buffer) is int and made_by(dtype) == DTYPE and dtype.has_object is False
 
 
 BIT_GENERATORS = {
@@ -264,7 +270,7 @@ def generator(args, m):
     maker = ("numpy.random._pickle", "__bit_generator_ctor")
     if len(args) > 1 and key_of(args[1]) != maker:
         return False
-    return not args or (hasattr(args[0], "of") and key_of(args[0]) == maker) or bit_generator(args[:1], m)
+    return not args or made_by(args[0]) == maker or bit_generator(args[:1], m)
 
 
 def ufunc_name(args, m):
@@ -292,7 +298,7 @@ INDEX_CLASSES = {
 
 
 def tensor_from_storage(args, m):
-    return key_of(args[0]) in (STORAGE, ("torch.storage", "_load_from_bytes"))
+    return made_by(args[0]) in (STORAGE, ("torch.storage", "_load_from_bytes"))
 
 
 STORAGE = ("torch", "a storage of this file")
@@ -313,7 +319,7 @@ def typed_tensor(args, m):
 
 
 def tensor_first(args, m):
-    return (key_of(args[0]) or ("", ""))[0] in ("torch._utils", "torch._tensor")
+    return (made_by(args[0]) or ("", ""))[0] in ("torch._utils", "torch._tensor")
 
 
 def nested_file(args, m):
@@ -342,6 +348,12 @@ ARRAY_MAKERS = {
     *((f"numpy.{c}.numeric", "_frombuffer") for c in ("core", "_core")),
 }  # fmt: skip
 
+# These checks vouch for a global as first and second argument, all others for the first only.
+VOUCH_FOR_TWO = {
+    ("copyreg", "_reconstructor"), ("numpy.ma.core", "_mareconstruct"), ("numpy.random._pickle", "__generator_ctor"),
+    ("numpy.random._pickle", "__randomstate_ctor"), ("torch._tensor", "_rebuild_from_type_v2"),
+}  # fmt: skip
+
 CHECKS = {
     ("_codecs", "encode"): string_encode,
     ("copyreg", "_reconstructor"): reconstructor,
@@ -353,6 +365,9 @@ CHECKS = {
     ("builtins", "range"): literals,
     ("builtins", "slice"): literals,
     ("collections", "defaultdict"): default_factory,
+    **{("builtins", n): container for n in ("set", "frozenset", "list", "tuple", "dict")},
+    **{("collections", n): container for n in ("OrderedDict", "Counter", "deque")},
+    ("fractions", "Fraction"): fraction,
     ("types", "SimpleNamespace"): no_arguments,
     ("zoneinfo", "ZoneInfo._unpickle"): time_zone_name,
     ("pytz", "_p"): time_zone_name,
@@ -382,6 +397,32 @@ CHECKS = {
     **{(f"numpy.{c}.numeric", "_frombuffer"): from_buffer for c in ("core", "_core")},
     **{(f"numpy.{c}", "_ufunc_reconstruct"): ufunc_name for c in ("core", "_core")},
 }
+
+# -- states --------------------------------------------------------------------------------------------------
+
+
+def check_state(target, state, m):
+    """Finds states that make the class's own __setstate__ call what the file brought along.
+
+    A state is a dictionary, a tuple or a literal. An attribute in it comes before the method of the same name, and
+    setting a state calls methods: so none is replaced that is called with parts of the state.
+    """
+    key = target.of.key
+    if not (isinstance(state, list | tuple) or type(state) is int or made_by(state) in STATE_OBJECTS):
+        m.find("misused", f"sets the state of {target.of.name} to an object, which calls its methods")
+    elif hasattr(state, "append") and not (type(state) is list or key in OPEN_STATES):
+        try:
+            fields = m.fields(state)
+            version = m.literal(fields.get("_sklearn_version", ()))
+        except ValueError:
+            fields, version = {None: None}, ""
+        names = [name for name in fields if not isinstance(name, str) or name.startswith("__") or name == "_build_f"]
+        if names or not (version == () or isinstance(version, str)):
+            m.find("misused", f"sets a state of {target.of.name} that ordinary data does not have: {names[:3]}")
+
+
+STATE_OBJECTS = {("numpy.random._pickle", "__bit_generator_ctor")}
+OPEN_STATES = {("argparse", "Namespace"), ("types", "SimpleNamespace"), ("collections", "OrderedDict")}
 
 # -- numpy.dtype: how large an item is, and whether it holds objects, decides how the bytes after it are read
 
@@ -444,7 +485,7 @@ def _holds_objects(code, state, itemsize, m):
         if not {m.literal(entry[2]) for entry in named.values() if len(entry) > 2} >= set(fields):
             raise ValueError
     for dtype, offset, count in parts:
-        if key_of(dtype) != DTYPE or dtype.has_object is None:
+        if made_by(dtype) != DTYPE or dtype.has_object is None:
             raise ValueError
         if offset < 0 or count < 0 or offset + dtype.itemsize * count > itemsize:
             raise ValueError

@@ -134,13 +134,13 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 def _hidden(trial):
     """What a stray reading would do, in words, if that could be meant; "" if it looks like an accident.
 
-    Bytes read out of place make odd names: they count when they are real names. A listed name paired with a module
-    that is neither listed nor Python's own ("n_estimators.dtype") is what memo numbers out of step produce.
+    Bytes read out of place make odd names: they count when they are real names. When pickle.load reads on into the
+    objects of a joblib array, memo numbers are out of step: "n_estimators.dtype" for "numpy.dtype" is that accident.
     """
     for module, name in sorted(trial.out.globals):
         if allowlist.permission(module, name) is None and NAME.fullmatch(module) and NAME.fullmatch(name):
-            own = module.split(".")[0] in sys.stdlib_module_names or allowlist.is_dangerous(module)
-            if own or not allowlist.is_listed_name(name):
+            accident = name in ("dtype", "ndarray", "_reconstruct", "scalar") and not allowlist.is_dangerous(module)
+            if not accident or module.split(".")[0] in sys.stdlib_module_names:
                 return f"reaches {module}.{name}"
     for finding in trial.out.findings.values():
         if finding.rule in ("misused", "argument"):

@@ -23,7 +23,7 @@ import struct
 from mlsecops.artifacts import allowlist
 
 CHUNK = 1 << 20  # opcodes are run in stretches of this many bytes, between which the sizes below are checked
-MAX_STACK = 20_000_000  # entries of stack and memo together
+MAX_STACK = 5_000_000  # entries of stack and memo together
 MAX_MARKS = 100_000  # open marks: honest picklers nest at most as deep as Python's recursion limit
 MAX_GAPS = 65_536  # memo places skipped: honest picklers number them without holes (Python 2 started at 1)
 MAX_NAMES = 20_000  # different globals
@@ -132,6 +132,8 @@ class Machine:
     joblib: arrays written by joblib lie as raw bytes inside the stream and are skipped, as joblib.load does.
     nested: function called with bytes that the stream hands to torch's storage reader.
     """
+
+    a_set = SET
 
     def __init__(self, data, start=0, *, report, place="", persistent=None, joblib=False, nested=None):
         self.data, self.pos, self.report, self.place = data, start, report, place
@@ -607,9 +609,9 @@ class Machine:
             self.find("misused", f"{target.name} is fine as a value, but this file {how} it")
         else:
             check = allowlist.check_of(target.key, letter, target.may)
-            if check is None:
-                self.keep([args])
-            else:
+            vouched = 0 if check is None else 1 + (target.key in allowlist.VOUCH_FOR_TWO)
+            self.keep([value for at, value in enumerate(args) if at >= vouched or type(value) is not Global])
+            if check is not None:
                 try:
                     fine = check(args, self)
                 except (NotLiteral, IndexError, TypeError, ValueError):
@@ -696,6 +698,7 @@ class Machine:
             self.find(*allowlist.explain_call(*target.of.key, "sets the state of"))
         elif "b" not in target.of.may:
             self.find("misused", f"sets the state of {describe(target)}, ordinary data does not")
+        allowlist.check_state(target, state, self)
         if target.of.key == allowlist.DTYPE:
             allowlist.finish_dtype(target, state, self)
         elif target.of.key in allowlist.PLAIN_ARRAYS:
