@@ -280,7 +280,9 @@ def _write_html(notebook: nbformat.NotebookNode, path: Path) -> None:
     from nbconvert import HTMLExporter  # a second to import, and only needed here
 
     body, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-    path.write_text(body, encoding="utf-8")
+    # The template's column is narrower than our longest line of code.
+    wide = "<style>div#notebook-container, .container { width: 1200px; max-width: 100% }</style></head>"
+    path.write_text(body.replace("</head>", wide, 1), encoding="utf-8")
 
 
 def _write_figures(notebook: nbformat.NotebookNode, folder: Path) -> None:
