@@ -9,7 +9,7 @@ import sqlite3
 import traceback
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse
 from pydantic import create_model
@@ -18,8 +18,8 @@ from pydantic import create_model
 def naive_app(model, log_file, *, in_database="not set"):
     """Return the naive FastAPI application around a SalaryModel.
 
-    ``log_file``: path of the text log that it appends to. ``in_database``: a secret that lies in its database; give it a
-    canary, and see where that turns up.
+    ``log_file``: path of the text log that it appends to. ``in_database``: a secret that lies in its database; give
+    it a canary, and see where that turns up.
     """
     app = FastAPI(title="Salary predictor")
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
@@ -31,22 +31,21 @@ def naive_app(model, log_file, *, in_database="not set"):
 
     @app.post("/predict")
     async def predict(query: Query):
-        # The country's text becomes part of the command.
-        rows = database.execute(f"SELECT name, region FROM countries WHERE name = '{query.country}'").fetchall()  # noqa: S608
-        salary = float(model.predict(query.model_dump())[0])
-        # The country's text becomes part of the log, line breaks and all.
-        with log_file.open("a", encoding="utf-8") as log:
-            log.write(f"predict country={query.country} years={query.years_exp} salary={salary:.0f}\n")
-        return {"predicted_salary_usd": salary, "country": rows}
+        try:
+            # The country's text becomes part of the command.
+            command = f"SELECT name, region FROM countries WHERE name = '{query.country}'"  # noqa: S608
+            rows = database.execute(command).fetchall()
+            salary = float(model.predict(query.model_dump())[0])
+            # The country's text becomes part of the log, line breaks and all.
+            with log_file.open("a", encoding="utf-8") as log:
+                log.write(f"predict country={query.country} years={query.years_exp} salary={salary:.0f}\n")
+        except Exception:
+            return PlainTextResponse(f"{traceback.format_exc()}\nrequest: {query!r}", status_code=500)
+        return {"predicted_salary_usd": salary, "countries": rows}
 
     @app.get("/health")
     async def health():
         return {"status": "ok", "model": model.metadata, "log": str(log_file.resolve()), "pid": os.getpid()}
-
-    @app.exception_handler(Exception)
-    async def explain(request: Request, error: Exception):
-        body = (await request.body()).decode(errors="replace") if hasattr(request, "_body") else ""
-        return PlainTextResponse(f"{traceback.format_exc()}\nrequest: {body}", status_code=500)
 
     return app
 

@@ -114,7 +114,8 @@ def open_worker_log(folder, key, *, anchor_folder=None, anchor_every=100):
     if anchor_folder:
         Path(anchor_folder).mkdir(parents=True, exist_ok=True)
     for number in range(WORKERS):
-        lock = FileLock(Path(folder) / f"audit-{number}.lock")
+        # Not thread-local, as it is by default: what takes the lock and what releases it can be two threads.
+        lock = FileLock(Path(folder) / f"audit-{number}.lock", thread_local=False)
         with contextlib.suppress(Timeout):
             lock.acquire(timeout=0)
             anchor = Path(anchor_folder) / f"anchor-{number}.jsonl" if anchor_folder else None

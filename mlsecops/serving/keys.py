@@ -44,6 +44,10 @@ class KeyRing:
         if len(self._keys) != len(keys):
             raise ValueError("two API keys have the same id")
 
+    def all(self):
+        """The keys, as they are stored."""
+        return list(self._keys.values())
+
     def find(self, text, now):
         """Return the Key that the text proves, or None: unknown, wrong, or expired at ``now`` (seconds since 1970)."""
         if len(text) > LONGEST:

@@ -95,8 +95,9 @@ def validated(content, schema):
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        places = {place for problem in error.errors() for place in problem["loc"][:1]}
-        raise InvalidFields(str(error), fields=[name for name in schema.model_fields if name in places]) from None
+        problems = error.errors()
+        places = {place for problem in problems for place in problem["loc"][:1]}
+        raise InvalidFields(repr(problems), fields=[name for name in schema.model_fields if name in places]) from None
 
 
 def _no_duplicates(pairs):
