@@ -51,7 +51,7 @@ def scan_model(arguments):
     progress = Progress(len(paths))
     for path in paths:
         try:
-            report = scan_file(path)
+            report = scan_file(path, digest=arguments.format == "json")  # the table does not show it
             rows.append(report.to_dict())
             worst = max(worst, FINE if report.verdict == "safe" else FOUND)
         except OSError as error:

@@ -26,10 +26,12 @@ class Unreadable(OSError):  # noqa: N818 - the word the command line prints
     """The path is not a readable regular file."""
 
 
-def scan_file(path):
+def scan_file(path, digest=True):
     """Scans one file without loading it.
 
-    path: str or Path. Returns a ScanReport. Raises Unreadable (an OSError) when there is no regular file to read.
+    path: str or Path. digest: compute the file's SHA-256 too; on large files that takes longer than the scan, which
+    skips tensors. Without it the report's ``sha256`` is "".
+    Returns a ScanReport. Raises Unreadable (an OSError) when there is no regular file to read.
     """
     path = Path(path)
     try:
@@ -38,9 +40,9 @@ def scan_file(path):
         with path.open("rb") as file:
             size = path.stat().st_size
             if size <= SMALL_FILE:
-                return _scan(file.read(), str(path))
+                return _scan(file.read(), str(path), digest)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _scan(data, str(path))
+                return _scan(data, str(path), digest)
     except Unreadable:
         raise
     except OSError as error:
@@ -52,14 +54,12 @@ def scan_bytes(data, name=""):
     return _scan(bytes(data), name)
 
 
-def _scan(data, name):
-    digest = hashlib.sha256()
+def _scan(data, name, digest=True):
+    sha256 = hashlib.sha256()
     hashing = None
-    if len(data) > 1 << 20:  # hashing releases the interpreter lock, so it runs beside the scan
-        hashing = threading.Thread(target=digest.update, args=(data,))
+    if digest:  # hashing releases the interpreter lock, so it runs beside the scan
+        hashing = threading.Thread(target=sha256.update, args=(data,))
         hashing.start()
-    else:
-        digest.update(data)
     collector = Collector()
     try:
         kind = containers.inspect(data, containers.Scan(collector))
@@ -70,7 +70,7 @@ def _scan(data, name):
     finally:
         if hashing:
             hashing.join()
-    return collector.report(name, digest.hexdigest(), kind)
+    return collector.report(name, sha256.hexdigest() if digest else "", kind)
 
 
 # What may be inside, by the file's ending. Endings that are not here say nothing.

@@ -532,7 +532,7 @@ class Machine:
             raise Broken("a dictionary with a key but no value")
         self.keep(items)
         if type(target) is Dict:
-            if len(items) <= SMALL:
+            if len(target) + len(items) <= SMALL:
                 target += items
             elif not len(target) & 1:
                 target.append(MISSING)
@@ -621,11 +621,8 @@ class Machine:
                 if type(fine) is Global:  # a general constructor: the permissions of what it makes count from here on
                     made.of = fine
                 elif not fine:
-                    loads = target.key == ("torch.storage", "_load_from_bytes")
-                    self.find(
-                        "second-stage" if loads else "argument",
-                        f"{target.name} gets arguments that ordinary data never gives it",
-                    )
+                    rule = "array" if target.key in allowlist.ARRAY_MAKERS else "argument"
+                    self.find(rule, f"{target.name} gets arguments that ordinary data never gives it")
         return made
 
     def op_reduce(self, pos):

@@ -59,6 +59,12 @@ class Collector:
         if len(self.globals) < 10_000:
             self.globals.add((module, name))
 
+    def merge(self, other):
+        """Takes over what another collector has."""
+        for finding in other.findings.values():
+            self.add(finding.rule, finding.detail, finding.where)
+        self.globals |= other.globals
+
     def report(self, path, sha256, kind):
         """The finished ScanReport."""
         findings = sorted(self.findings.values(), key=lambda f: f.rule not in DANGEROUS)
