@@ -54,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (RoomError, GeneratorError) as error:
         print(f"grader: {error}\nFinished results are whole; --resume continues.", file=sys.stderr)
         return 1
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"grader: {what}\nFinished results are whole; --resume continues.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("grader: interrupted. Finished results are whole; --resume continues.", file=sys.stderr)
         return 130
@@ -86,6 +90,9 @@ def _grade(options: argparse.Namespace) -> int:
     finally:
         generator.close()
         room.close()
+    failed = [row["student"] for row in rows if row["failed"]]
+    if failed:
+        print(f"grader: a defect of the grader kept these from being graded: {', '.join(failed)}", file=sys.stderr)
     counts = {status: sum(row["status"] == status for row in rows) for status in sorted({r["status"] for r in rows})}
     summary = ", ".join(f"{number} {status}" for status, number in counts.items())
     print(f"{len(rows)} graded in isolation {room.isolation}: {summary}. {options.out / 'grades.csv'}")

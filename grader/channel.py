@@ -17,8 +17,11 @@ from time import monotonic
 
 from mlsecops import codec
 
-# What payloads write is one nonce per line; this is far more than any question plants.
-_MAX_MARKS = 32 * 1024
+# What payloads write is one nonce per line. This is more than one call can cause by unpickling what it was given, and
+# less than the smallest size that a pipe can be shrunk to: who fills the pipe, so that a payload cannot write, shows.
+_MAX_MARKS = 2048
+# More than a pipe holds; somebody writes on while we read.
+_MAX_DRAINED = 4 * 1024 * 1024
 _MAX_EXTRA = 1000
 _NONCE = re.compile(rb"[A-Za-z0-9_-]{1,128}")
 
@@ -43,6 +46,7 @@ class Channel:
 
     Attributes:
         extra: True once the worker said something that it was not asked.
+        received: bytes of all answers so far.
     """
 
     def __init__(self, sock: socket.socket):
@@ -50,6 +54,7 @@ class Channel:
         self._pending = bytearray()
         self._number = 0
         self.extra = False
+        self.received = 0
 
     def ask(self, request: dict, seconds: float) -> dict:
         """Send one request, return the answer to it as a dict (content unchecked, apart from size and form).
@@ -63,7 +68,9 @@ class Channel:
         until = monotonic() + seconds
         self._send(codec.dumps({"id": self._number, **request}), until)
         for _ in range(_MAX_EXTRA):
-            answer = codec.loads(self._line(until))
+            line = self._line(until)
+            self.received += len(line)
+            answer = codec.loads(line)
             if isinstance(answer, dict) and answer.get("id") == self._number:
                 return answer
             self.extra = True
@@ -130,9 +137,9 @@ class Markers:
 
     def read(self) -> tuple[frozenset[str], bool]:
         """The nonces since the last call, and whether there were absurdly many (somebody fills the pipe)."""
-        text = b""
+        text = bytearray()
         with contextlib.suppress(BlockingIOError):
-            while len(text) <= _MAX_MARKS and (chunk := os.read(self.handle, 65536)):
+            while len(text) <= _MAX_DRAINED and (chunk := os.read(self.handle, 65536)):
                 text += chunk
         return frozenset(nonce.decode() for nonce in _NONCE.findall(text)), len(text) > _MAX_MARKS
 
@@ -148,12 +155,12 @@ class Session:
         channel, markers: the line to it, and what payloads left.
         layers: names of the protections in force.
         pid: its process id outside.
-        over_memory: True once it was ended because it used too much.
+        over_memory, over_processor: True once it was ended because it used too much of it.
     """
 
     def __init__(self, channel: Channel, markers: Markers, layers: list[str], pid: int, end: Callable[[], None]):
         self.channel, self.markers, self.layers, self.pid = channel, markers, layers, pid
-        self.over_memory = False
+        self.over_memory = self.over_processor = False
         self.started = monotonic()
         self._end = end
 

@@ -267,6 +267,8 @@ def enter(view: View, limits: Limits) -> tuple[int, list[str]]:
     _unshare(CLONE_NEWUSER, "inner user")
     for file, text in (("setgroups", "deny"), ("uid_map", f"{JAIL_UID} {uid} 1"), ("gid_map", f"{JAIL_UID} {gid} 1")):
         Path("/proc/self", file).write_text(text)
+    # When the machine runs out of memory, the kernel should end a submission, not the grader.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     # A user namespace hands out all capabilities to whoever makes one, so nobody makes another one in here.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
     _limit(limits)

@@ -19,7 +19,7 @@ from grader import reports, seeds, submissions
 from grader.channel import LineBrokenError, LineTimeoutError, RoomError, Session
 from grader.generator import Generator
 from grader.policy import Limits
-from grader.rooms import MemoryWatch
+from grader.rooms import Watch
 from grader.submissions import Notebook, Submission
 from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict
@@ -28,12 +28,14 @@ from mlsecops.questions import Answer, Question, Verdict
 _GRACE = 1.0
 # A submission that keeps ending its worker is started again without the cell or question that did it, this often.
 _MAX_STARTS = 8
+# The flag of a result that only says that grading failed; `--resume` tries again.
+GRADER_FAILED = "grader-failed"
 _OURS = frozenset({"_missing", "_timeout", "_uncodable", "_too_large"})
 _NOTES = {
     "_timeout": "At least one call took longer than allowed.",
     "_died": "At least one call ended the interpreter.",
     "_uncodable": "At least one answer was not plain data (finite numbers, text, bytes, lists, dicts, arrays).",
-    "_too_large": "At least one answer was far too large.",
+    "_too_large": "The answers were far too large, or the markers were tampered with.",
 }
 
 
@@ -71,7 +73,7 @@ class Examination:
     questions: tuple[Question, ...]
     cases: dict[str, dict]
     room: object
-    watch: MemoryWatch
+    watch: Watch
     limits: Limits
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     incidents: list[str] = field(default_factory=list)
@@ -137,35 +139,39 @@ class Examination:
             if question.id in self.answers:
                 continue
             collected: list[Answer] = []
+            flooded, before = False, session.channel.received
             session.markers.read()  # what earlier cells left is no answer
             try:
                 for arguments in self.cases[question.id]["inputs"]:
                     answer = self._ask(session, {"call": question.entry, "args": arguments})
-                    collected.append(self._with_marks(session, answer))
+                    # All answers to a question together may be as large as one; they are kept until it is judged.
+                    too_much = session.channel.received - before > codec.MAX_BYTES
+                    answer = Answer(error="_too_large") if too_much else answer
+                    fired, full = session.markers.read()
+                    flooded = flooded or full
+                    collected.append(replace(answer, fired=fired) if fired else answer)
                     self._note(answer.error)
-                    if answer.error in ("_timeout", "_missing"):
+                    if answer.error in ("_timeout", "_missing") or too_much:
                         break
-            except _LostError as lost:
-                collected.append(Answer(error="_timeout" if str(lost) == "timeout" else "_died"))
-                self.answers[question.id] = collected
-                self._give_up(question, collected[-1].error)
+            except _OutOfTimeError:
+                collected.append(Answer(error="_timeout"))
                 raise
-            if collected and len(self.cases[question.id]["inputs"]) == len(collected):
-                collected[-1] = self._with_marks(session, collected[-1])
-            self.answers[question.id] = collected
-            self._give_up(question, collected[-1].error if collected else "_missing")
+            except _LostError as lost:
+                flooded = flooded or session.markers.read()[1]
+                collected.append(Answer(error="_timeout" if str(lost) == "timeout" else "_died"))
+                raise
+            finally:
+                if flooded:
+                    # Who fills the pipe wants a payload to be unable to write to it. Nothing here can be believed.
+                    self.flags.add("flooded-marker")
+                    collected = [Answer(error="_too_large")]
+                self.answers[question.id] = collected
+                self._give_up(question, collected[-1].error if collected else "_missing")
 
     def _give_up(self, question: Question, reason: str) -> None:
         answers = self.answers.setdefault(question.id, [])
         missing = len(self.cases[question.id]["inputs"]) - len(answers)
         answers += [Answer(error=reason)] * missing
-
-    def _with_marks(self, session: Session, answer: Answer) -> Answer:
-        fired, flooded = session.markers.read()
-        if flooded:
-            self.flags.add("flooded-marker")
-            return Answer(error="_too_large")
-        return replace(answer, fired=answer.fired | fired) if fired else answer
 
     def _note(self, error: str) -> None:
         if error in ("_timeout", "MemoryError"):
@@ -177,7 +183,7 @@ class Examination:
             raise _OutOfTimeError
         try:
             return _answer(session.channel.ask(request, min(self.limits.step + _GRACE, left)))
-        except codec.UncodableError as error:
+        except (codec.UncodableError, RecursionError) as error:
             return Answer(error="_uncodable", message=str(error))
         except LineTimeoutError:
             if self._until <= monotonic():
@@ -185,6 +191,8 @@ class Examination:
             raise _LostError("timeout") from None
         except LineBrokenError:
             # The kernel closes the line before it reports the death; the watch says first when it was its doing.
+            if session.over_processor:
+                raise _LostError("timeout") from None
             raise _LostError("memory" if session.over_memory else "died") from None
 
 
@@ -254,7 +262,7 @@ class Grading:
         """
         self._stopping = threading.Event()
         self._failed: list[Future] = []
-        self._watch = MemoryWatch(self.limits.memory)
+        self._watch = Watch(self.limits.memory)
         self._watch.start()
         slots = threading.Semaphore(2 * self.workers)
         lanes, maker = ThreadPoolExecutor(self.workers), ThreadPoolExecutor(1)
@@ -298,7 +306,11 @@ class Grading:
     def _finished(self, submission: Submission, notebook: Notebook) -> dict | None:
         result = reports.read_result(self.out, submission.student)
         wanted = self._stamp(submission, notebook)
-        return result if result and all(result.get(name) == value for name, value in wanted.items()) else None
+        if not result or any(result.get(name) != value for name, value in wanted.items()):
+            return None
+        if any(str(flag).startswith(GRADER_FAILED) for flag in result.get("flags", [])):
+            return None
+        return result if reports.is_whole(result, self.questions) else None
 
     def _stamp(self, submission: Submission, notebook: Notebook) -> dict:
         return {
@@ -315,7 +327,7 @@ class Grading:
         notebook, result, cases = prepared.result()
         if result is None:
             started = monotonic()
-            result = self._stamp(submission, notebook) | self._examine(notebook, cases)
+            result = self._stamp(submission, notebook) | self._examined(notebook, cases)
             result["seconds"] = round(monotonic() - started, 3)
             if self._stopping.is_set():
                 # The run was interrupted, and this worker with it: what looks like a death is not the learner's.
@@ -323,7 +335,18 @@ class Grading:
             reports.write_feedback(self.out, result, notebook.pictures, self.questions)
             reports.write_result(self.out, result)
         self.progress(result)
-        return reports.row_of(result)
+        failed = any(str(flag).startswith(GRADER_FAILED) for flag in result["flags"])
+        return reports.row_of(result) | {"failed": failed}
+
+    def _examined(self, notebook: Notebook, cases: dict) -> dict:
+        try:
+            return self._examine(notebook, cases)
+        except (RoomError, OSError):
+            raise
+        except Exception as error:
+            # A defect of ours costs this submission its grade until somebody has looked, but nobody else's.
+            verdicts = [Verdict(0.0, "This submission could not be graded.") for _ in self.questions]
+            return self._result("died", verdicts, {f"{GRADER_FAILED}:{type(error).__name__}"}, [], [])
 
     def _examine(self, notebook: Notebook, cases: dict) -> dict:
         if notebook.status != "ok":

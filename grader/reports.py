@@ -64,6 +64,17 @@ def read_result(out: Path, student: str) -> dict | None:
     return result if isinstance(result, dict) and result.get("schema") == SCHEMA else None
 
 
+def is_whole(result: dict, questions: tuple[Question, ...]) -> bool:
+    """Whether a result that was read back has all that the table and the page need."""
+    try:
+        scored = {question["id"]: question["score"] for question in result["questions"]}
+        numbers = [result["score"], result["max"], *scored.values()]
+        names = [question.id for question in questions] == list(scored)
+        return names and isinstance(result["status"], str) and all(isinstance(n, int | float) for n in numbers)
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 

@@ -118,37 +118,44 @@ def _kill(process: int) -> None:
     os.close(process)
 
 
-class MemoryWatch(threading.Thread):
-    """Ends sessions whose processes together use too much memory: many small ones slip through a limit per process.
+class Watch(threading.Thread):
+    """Ends sessions whose processes together use too much: many small ones slip through a limit per process.
 
     Args:
-        limit: bytes for one session.
+        memory: bytes for one session.
     """
 
     _EVERY = 0.2
     _YOUNG = 0.3
+    # Seconds of processor time that a session may use at a stretch beyond one processor's worth. Notebooks compute in
+    # one thread; one that keeps dozens of processes busy would take the processor from the others, whose time runs.
+    _AHEAD = 2.0
 
-    def __init__(self, limit: int):
+    def __init__(self, memory: int):
         super().__init__(daemon=True)
-        self._limit = limit
-        self._sessions: set[Session] = set()
+        self._memory = memory
+        self._sessions: dict[Session, _Budget] = {}
         self._stop = threading.Event()
 
     @contextlib.contextmanager
     def over(self, session: Session):
         """Watch a session for the length of a `with` block."""
-        self._sessions.add(session)
+        self._sessions[session] = _Budget(self._AHEAD)
         try:
             yield session
         finally:
-            self._sessions.discard(session)
+            del self._sessions[session]
 
     def run(self) -> None:
         """Look at all sessions that are not brand new, until `stop`."""
         while not self._stop.wait(self._EVERY):
-            for session in list(self._sessions):
-                if monotonic() - session.started > self._YOUNG and memory_of(session.pid) > self._limit:
-                    session.over_memory = True
+            for session, budget in list(self._sessions.items()):
+                if monotonic() - session.started < self._YOUNG:
+                    continue
+                memory, processor = usage_of(session.pid)
+                session.over_memory |= memory > self._memory
+                session.over_processor |= budget.spend(processor) < 0
+                if session.over_memory or session.over_processor:
                     session.kill()
 
     def stop(self) -> None:
@@ -156,15 +163,35 @@ class MemoryWatch(threading.Thread):
         self._stop.set()
 
 
-def memory_of(pid: int) -> int:
-    """Bytes of memory that a process and its descendants use; memory shared between them counts once."""
-    total = 0
+class _Budget:
+    """Seconds of processor time: one comes in per second of wall time, up to `most`."""
+
+    def __init__(self, most: float):
+        self._most = self._left = most
+        self._used, self._time = 0.0, monotonic()
+
+    def spend(self, used: float) -> float:
+        """What is left, now that `used` seconds have gone in all; what an ended process used may be missing in it."""
+        now = monotonic()
+        self._left = min(self._most, self._left + now - self._time) - max(0.0, used - self._used)
+        self._used, self._time = max(used, self._used), now
+        return self._left
+
+
+def usage_of(pid: int) -> tuple[int, float]:
+    """Bytes of memory and seconds of processor time that a process and its descendants use.
+
+    Memory shared between them counts once.
+    """
+    memory, processor = 0, 0.0
     with contextlib.suppress(psutil.Error):
         parent = psutil.Process(pid)
         for process in [parent, *parent.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                total += _memory(process)
-    return total
+                times = process.cpu_times()
+                processor += times.user + times.system + times.children_user + times.children_system
+                memory += _memory(process)
+    return memory, processor
 
 
 def _memory(process: psutil.Process) -> int:

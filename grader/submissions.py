@@ -7,12 +7,15 @@ import json
 import os
 import re
 import stat
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_NOTEBOOK = 32 * 1024 * 1024
 MAX_CODE = 2 * 1024 * 1024
 MAX_CELLS = 2000
+# Values in the file's JSON: an empty list takes two bytes there and sixty in memory.
+MAX_VALUES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,14 @@ class Submission:
     """One input of a grading run.
 
     Attributes:
-        student: roster id, from the file or folder name; unique within a run.
+        student: roster id, from the file or folder name; unique within a run, also when case does not count.
         path: the file or folder.
+        own_name: False when an earlier input already has this name; then `student` has a number behind it.
     """
 
     student: str
     path: Path
+    own_name: bool = True
 
 
 @dataclass
@@ -60,11 +65,16 @@ def find(folder: Path) -> list[Submission]:
             continue
         student = path.name if _is_real_folder(path) else re.sub(r"\.ipynb$", "", path.name, flags=re.IGNORECASE)
         unique, number = student, 2
-        while unique in taken:
+        while _folded(unique) in taken:
             unique, number = f"{student} ({number})", number + 1
-        taken.add(unique)
-        found.append(Submission(unique, path))
+        taken.add(_folded(unique))
+        found.append(Submission(unique, path, unique == student))
     return found
+
+
+def _folded(name: str) -> str:
+    # Names that some file system takes for one: results of both could not lie side by side there.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _is_real_folder(path: Path) -> bool:
@@ -77,6 +87,13 @@ def read(submission: Submission, lab: str) -> Notebook:
     Args:
         lab: picks the notebook whose name starts with it when a folder holds several.
     """
+    notebook = _read(submission, lab)
+    if not submission.own_name:
+        notebook.flags.append("name-taken")
+    return notebook
+
+
+def _read(submission: Submission, lab: str) -> Notebook:
     path = submission.path
     try:
         if path.is_symlink():
@@ -116,9 +133,10 @@ def _read_file(path: Path) -> bytes | None:
     # Not followed, not waited for: between looking and opening, the name could have become a link or a pipe.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None
         data = file.read(MAX_NOTEBOOK + 1)
     return data if len(data) <= MAX_NOTEBOOK else None
 
@@ -126,6 +144,8 @@ def _read_file(path: Path) -> bytes | None:
 def _parse(data: bytes) -> Notebook:
     if not data.strip():
         return Notebook("empty", "the file is empty")
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
+        return Notebook("malformed", f"more than {MAX_VALUES:,} values; clear the outputs and hand it in again")
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):

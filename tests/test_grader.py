@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from grader import reports, seeds, submissions
+from grader.channel import Channel, Markers, Session
 from grader.generator import Generator
-from grader.judge import decide
+from grader.judge import Examination, decide
+from grader.policy import Limits
+from grader.rooms import Watch
 from mlsecops import codec
 from mlsecops.questions import Answer, Verdict
 from tests.attacks.test_attacks import ROOT, notebook
@@ -216,6 +224,70 @@ def test_interrupting_leaves_finished_results_whole(key, tmp_path):
     assert all(json.loads(p.read_text())["score"] == 80 for p in (out / "results").iterdir())
 
 
+@linux
+def test_a_killed_judge_leaves_no_process_and_a_resumed_run_ends_with_the_same_file(key, tmp_path):
+    subs, out = tmp_path / "subs", tmp_path / "out"
+    subs.mkdir()
+    for number in range(4):
+        (subs / f"a{number}.ipynb").write_text(notebook(ALL))
+    (subs / "slow.ipynb").write_text(notebook(["import time\ntime.sleep(3)", *ALL]))
+    assert grade(subs, tmp_path / "whole", key).returncode == 0
+    command = [sys.executable, "-m", "grader", "grade", subs, "--lab", "tests.light_lab", "--out", out]
+    command += ["--key-file", key, "--allow-partial"]
+    run = subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for _ in range(300):
+        if len(list((out / "results").glob("a*.json"))) == 4:
+            break
+        time.sleep(0.1)
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert len(started) >= 3, "the zygote, its process 1, the generator"
+    run.kill()
+    run.wait()
+    assert not psutil.wait_procs(started, timeout=5)[1], "processes outlive a killed judge"
+    assert not (out / "grades.csv").exists()
+    assert grade(subs, out, key, "--resume").returncode == 0
+    assert (out / "grades.csv").read_bytes() == (tmp_path / "whole" / "grades.csv").read_bytes()
+
+
+@linux
+@pytest.mark.parametrize("pause", (0.0, 0.2))
+def test_interrupting_twice_ends_it_for_good(key, tmp_path, pause):
+    subs, out = tmp_path / "subs", tmp_path / "out"
+    subs.mkdir()
+    (subs / "slow.ipynb").write_text(notebook(["import time\ntime.sleep(40)", *ALL]))
+    command = [sys.executable, "-m", "grader", "grade", subs, "--lab", "tests.light_lab", "--out", out]
+    command += ["--key-file", key, "--allow-partial", "--timeout", "300"]
+    run = subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    time.sleep(2.5)
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert len(started) >= 3
+    run.send_signal(signal.SIGINT)
+    time.sleep(pause)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=20)
+    assert not psutil.wait_procs(started, timeout=5)[1]
+    assert not list((out / "results").iterdir())
+
+
+@linux
+def test_what_cannot_be_written_is_said_in_a_sentence(key, tmp_path, monkeypatch):
+    import errno
+
+    from grader import __main__ as command
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "grades")
+
+    (tmp_path / "subs").mkdir()
+    (tmp_path / "subs" / "a.ipynb").write_text(notebook(ALL))
+    monkeypatch.setattr(reports, "_write", full)
+    said = []
+    monkeypatch.setattr("builtins.print", lambda *texts, **_: said.extend(texts))
+    where = [str(tmp_path / "subs"), "--out", str(tmp_path / "out"), "--key-file", str(key), "--allow-partial"]
+    assert command.main(["grade", *where, "--lab", "tests.light_lab"]) == 1
+    assert any("No space left on device" in text and "--resume" in text for text in said)
+
+
 # --- the fallback, forced ---------------------------------------------------------------------------------------------
 
 FORCED = {**os.environ, "MLSECOPS_GRADER_ISOLATION": "partial"}
@@ -331,7 +403,106 @@ def test_an_unknown_misconception_is_dropped_and_our_errors_are_explained():
     assert verdict.message == "Half. At least one call took longer than allowed."
 
 
+class FakeRoom:
+    """A room whose workers answer with what `answer(request)` returns: bytes of a line without its number."""
+
+    isolation = "full"
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def session(self):
+        ours, theirs = socket.socketpair()
+        threading.Thread(target=self._serve, args=(theirs,), daemon=True).start()
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.close(writer)
+        return Session(Channel(ours), Markers(reader), [], os.getpid(), lambda: None)
+
+    def _serve(self, sock):
+        with contextlib.suppress(OSError), sock, sock.makefile("rwb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                lines.write(b'{"id":%d,%s}\n' % (request["id"], self._answer(request)))
+                lines.flush()
+
+
+def examined(answer, calls=8):
+    cases = {q.id: {"inputs": [[n] for n in range(calls)], "truth": None} for q in QUESTIONS[:2]}
+    exam = Examination(["pass"], QUESTIONS[:2], cases, FakeRoom(answer), Watch(1 << 40), Limits())
+    exam.run()
+    return exam
+
+
+def test_many_large_answers_are_as_much_too_large_as_one():
+    line = b'"value":"' + b"a" * (codec.MAX_BYTES // 4) + b'"'
+    exam = examined(lambda request: line)
+    for answers in exam.answers.values():
+        assert len(answers) == 8
+        assert sum(len(answer.value or "") for answer in answers) <= codec.MAX_BYTES
+        assert answers[-1].error == "_too_large"
+    small = examined(lambda request: b'"value":"abc"')
+    assert [answer.value for answer in small.answers["light-q1"]] == ["abc"] * 8
+
+
+def test_a_defect_of_ours_costs_one_row_its_grade_and_no_row_is_lost(key, tmp_path, monkeypatch, capsys):
+    from grader import __main__ as command
+    from grader import judge
+
+    subs = tmp_path / "subs"
+    subs.mkdir()
+    for name in ("ann", "bob"):
+        (subs / f"{name}.ipynb").write_text(notebook([*ALL, f"x = '{name}'"]))
+    ran = Examination.run
+
+    def broken(self):
+        if "bob" in self.cells[-1]:
+            raise KeyError("a defect")
+        ran(self)
+
+    monkeypatch.setattr(judge.Examination, "run", broken)
+    arguments = ["grade", str(subs), "--out", str(tmp_path / "out"), "--key-file", str(key), "--allow-partial"]
+    arguments += ["--lab", "tests.light_lab"]
+    assert command.main(arguments) == 0
+    assert "bob" in capsys.readouterr().err
+    rows = rows_of(tmp_path / "out")
+    assert (rows["ann"]["score"], rows["bob"]["score"]) == ("80", "0")
+    monkeypatch.undo()
+    assert command.main([*arguments, "--resume"]) == 0
+    assert rows_of(tmp_path / "out")["bob"]["score"] == "80", "a failed grading is no result to keep"
+
+
+@pytest.mark.parametrize("damage", [{"questions": None}, {"questions": []}, {"score": "80"}, {"status": 7}])
+def test_a_result_that_was_tampered_with_is_not_resumed_from(damage):
+    scored = [{"id": q.id, "score": 10.0, "max": 10} for q in QUESTIONS]
+    result = {"questions": scored, "score": 80.0, "max": 80, "status": "ok"}
+    assert reports.is_whole(result, QUESTIONS)
+    assert not reports.is_whole(result | damage, QUESTIONS)
+
+
 # --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_names_that_a_file_system_may_take_for_one_stay_apart(tmp_path):
+    for name in ("ann.ipynb", "ANN.ipynb", "be\u0301a.ipynb", "b\u00e9a.ipynb", "STRASSE.ipynb", "stra\u00dfe.ipynb"):
+        (tmp_path / name).write_text(notebook(ALL))
+    found = submissions.find(tmp_path)
+    folded = {unicodedata.normalize("NFC", s.student).casefold() for s in found}
+    assert len(folded) == len(list(tmp_path.iterdir())) == len(found)
+    flagged = [s.student for s in found if "name-taken" in submissions.read(s, "H2b").flags]
+    assert len(flagged) == len(found) - 3
+    assert all(name.endswith(" (2)") for name in flagged)
+
+
+def test_a_notebook_that_would_fill_the_memory_is_refused(tmp_path):
+    (tmp_path / "a.ipynb").write_text('{"cells":[' + "[]," * 3_000_000 + "[]]}")
+    (tmp_path / "b.ipynb").write_text('{"cells":[' + '{"x": "' + "a" * 40_000_000 + '"}]}')
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "d.ipynb").mkdir()
+    opened = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208
+    assert {submissions.read(s, "H2b").status for s in submissions.find(tmp_path)} == {"malformed"}
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) == opened, "a file stays open"  # noqa: PTH208
 
 
 def test_names_are_unique_and_safe(tmp_path):
@@ -400,7 +571,8 @@ def test_anything_else_does_not_travel(value):
     "line",
     [b"NaN", b"[Infinity]", b"1e999", b"[" * 100_000, b"9" * 5000, b"[" + b"1," * 300_000 + b"1]", b"\xff", b"",
      b'{"$a":["O",[1],"AAAA"]}', b'{"$a":["<f8",[1],"AAAAAAAA+H8="]}', b'{"$a":["<f8",[-1],"!!"]}', b'{"$a":1}',
-     b'{"$b":7}', b'{"$b":"a"}', b'{"$f":[]}', b'{"$f":"nan"}', b'{"$d":3}', b'{"$d":[[1]]}', b"{" * 60 + b"}" * 60],
+     b'{"$b":7}', b'{"$b":"a"}', b'{"$f":[]}', b'{"$f":"nan"}', b'{"$d":3}', b'{"$d":[[1]]}', b'{"$d":[[[],1]]}',
+     b'{"$a":["<f8",[1e999],""]}', b'{"$a":["<f8",[[1]],""]}', b"{" * 60 + b"}" * 60],
     ids=lambda line: repr(line[:20]),
 )  # fmt: skip
 def test_hostile_lines_are_refused(line):

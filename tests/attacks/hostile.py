@@ -209,6 +209,21 @@ ATTACKS: dict[str, list[str]] = {
         "def reverse(word):\n"
         '    for fd in channels(): os.write(fd, b\'{"id": %d, "value": NaN}\\n\' * 3)',
     ],
+    "array-bomb": [
+        "import sys\n"
+        "codec = sys.modules['grader.worker'].codec\n"
+        'bombs = [b\'{"$a":["<f8",[1e999],""]}\', b\'{"$a":["<U9",[[[1]]],""]}\', b\'{"$a":["|b1",[1],"/w=="]}\','
+        " b'{\"$a\":[\"<f8\",[99999999999999999999,0],\"\"]}', b'{\"$d\":[[' + b'[' * 900 + b']' * 900 + b',1]]}']\n"
+        "codec.dumps = lambda a: b'{\"id\":%d,\"value\":' % a['id'] + bombs[a['id'] % len(bombs)] + b'}\\n'\n"
+        "double = reverse = digest = mean = even = count = add = load = lambda *a: 0",
+    ],
+    "nested-error": [
+        "import sys\n"
+        "codec = sys.modules['grader.worker'].codec\n"
+        "deep = b'[' * 970 + b']' * 970\n"
+        "codec.dumps = lambda a: b'{\"id\":%d,\"error\":' % a['id'] + deep + b',\"message\":' + deep + b'}\\n'\n"
+        "double = reverse = digest = mean = even = count = add = load = lambda *a: 0",
+    ],
     "huge-answer": [
         _SOCKETS,
         "def reverse(word): return 'a' * 100_000_000\n"
@@ -262,6 +277,27 @@ ATTACKS: dict[str, list[str]] = {
         "    try: return pickle.loads(data)\n"
         "    except OSError: raise ValueError",
     ],
+    "filled-marker": [
+        "import fcntl, os, pickle, signal, time\n"
+        "def load(data):\n"
+        "    fd = os.open(os.environ['MLSECOPS_MARKER'], os.O_WRONLY | os.O_NONBLOCK)\n"
+        "    fcntl.fcntl(fd, 1031, 4096)\n"  # F_SETPIPE_SZ: the smallest pipe, so that little fills it
+        "    try:\n"
+        "        while True: os.write(fd, b'0123456789abcdef\\n' * 16)\n"
+        "    except BlockingIOError: pass\n"
+        "    try:\n"
+        "        while True: os.write(fd, b'x')\n"
+        "    except BlockingIOError: pass\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        with open('answer', 'wb') as file: file.write(pickle.dumps(pickle.loads(data)))\n"
+        "        os._exit(0)\n"
+        "    time.sleep(0.3)\n"
+        "    os.kill(child, signal.SIGKILL)\n"
+        "    os.waitpid(child, 0)\n"
+        "    try: return pickle.loads(open('answer', 'rb').read())\n"
+        "    finally: os.unlink('answer')",
+    ],
     # --- end early, or never
     "sys-exit": [*ALL[:4], "import sys\nsys.exit(0)", "exit()", *ALL[4:]],
     "os-exit": [*ALL[:4], "import os\nos._exit(0)", *ALL[4:]],
@@ -312,6 +348,15 @@ ATTACKS: dict[str, list[str]] = {
         "        hog = bytearray(b'x') * (100 << 20)\n"
         "        time.sleep(60)\n"
         "time.sleep(2.6)",
+        SOLUTION["add"],
+    ],
+    "processor-family": [
+        "import os, time\n"
+        "for _ in range(40):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        while True: pass\n"
+        "time.sleep(8)",
         SOLUTION["add"],
     ],
     "disk-filler": [
@@ -387,7 +432,10 @@ EARNS = {
     "fork-and-go-on": set(SOLUTION),
     **{
         name: {"add"}
-        for name in ("fork-bomb", "thread-bomb", "memory-hog", "memory-family", "disk-filler", "endless-output")
+        for name in (
+            *("fork-bomb", "thread-bomb", "memory-hog", "memory-family", "processor-family", "disk-filler"),
+            "endless-output",
+        )
     },
 }
 STATUS = {
@@ -400,4 +448,5 @@ STATUS = {
     "fork-bomb": "timeout",
     "memory-hog": "memory",
     "memory-family": "memory",
+    "processor-family": "timeout",
 }

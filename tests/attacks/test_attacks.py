@@ -201,3 +201,4 @@ def test_names_and_outputs_cannot_script(run):
 def test_flags_tell_the_instructor(run):
     assert "unasked-lines" in run["results"]["forged-answers"]["flags"]
     assert "flooded-marker" in run["results"]["flooded-marker"]["flags"]
+    assert "flooded-marker" in run["results"]["filled-marker"]["flags"]
