@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asgi import VALID, Client
-from fastapi.testclient import TestClient
 from serving_setup import HASH_KEY, SECRET, Clock, hardened, naive, textbook, trained
 
 from mlsecops.salary.dataset import SALARY, clean, features, load_salaries
@@ -28,7 +27,6 @@ from mlsecops.serving import (
 )
 from mlsecops.serving.envelope import SECURITY_HEADERS, ClientAddress
 from mlsecops.serving.errors import Unavailable
-from mlsecops.serving.run import self_signed
 
 ROOT = Path(__file__).resolve().parents[1]
 CANARY = "canary-7f3a"
@@ -288,10 +286,10 @@ class TestAnswers:
         assert answer.json()["fields"] == ["years_exp"] and CANARY.encode() not in answer.body
 
     def test_description_in_development(self, tmp_path):
-        with TestClient(hardened(tmp_path, docs=True).apps[0]) as client:
-            body = client.get("/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]
-            assert set(body["content"]["application/json"]["schema"]["required"]) == set(VALID)
-            assert client.get("/docs").status_code == 200
+        ask = hardened(tmp_path, docs=True).client(key=None)
+        body = ask(b"", method="GET", path="/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]
+        assert set(body["content"]["application/json"]["schema"]["required"]) == set(VALID)
+        assert ask(b"", method="GET", path="/docs").status == 200
 
     def test_cors_is_closed_and_opens_for_one(self, tmp_path):
         preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "POST")]
@@ -641,14 +639,6 @@ class TestBoundaries:
             "sys.exit(any(m.startswith('mlsecops.') and not m.startswith('mlsecops.salary') for m in sys.modules))"
         )
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-
-    def test_certificate(self, tmp_path):
-        import ssl
-
-        certificate, key = self_signed(tmp_path)
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-        if os.name == "posix":
-            assert Path(key).stat().st_mode & 0o077 == 0
 
 
 # --- anything at all ------------------------------------------------------------------------------------------------

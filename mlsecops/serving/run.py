@@ -1,7 +1,9 @@
 """Starting the service: uvicorn, TLS for demonstrations, and what ``python -m mlsecops serve`` does."""
 
+import contextlib
 import datetime
 import ipaddress
+import multiprocessing
 import os
 import secrets
 import signal
@@ -24,6 +26,8 @@ def app_from_environment():
     import torch
 
     torch.set_num_threads(1)  # one row at a time: threads would only wait for each other
+    if parent := multiprocessing.parent_process():  # a worker must not outlive a supervisor that was killed
+        _in_background(parent.join, lambda: signal.raise_signal(signal.SIGTERM))
     folder = os.environ[MODEL_VARIABLE]
     return create_app(load(folder), Settings(), interval=load_width(folder))
 
@@ -68,23 +72,29 @@ def serve(model_dir, *, host="127.0.0.1", port=8000, workers=1, tls=False, demo=
             log_level="warning",
             timeout_graceful_shutdown=5,
         )
-        server = uvicorn.Server(config)
         socket = config.bind_socket()
         print(f"serving on {'https' if tls else 'http'}://{host}:{socket.getsockname()[1]}", flush=True)
-        if until_stdin_closes:
-            threading.Thread(target=_end_with_stdin, daemon=True).start()
         if workers > 1:
-            Multiprocess(config, target=server.run, sockets=[socket]).run()
+            supervisor = Multiprocess(config, sockets=[socket])
+            run, stop = supervisor.run, supervisor.should_exit.set
         else:
-            server.run(sockets=[socket])
+            server = uvicorn.Server(config)
+            run, stop = lambda: server.run(sockets=[socket]), lambda: setattr(server, "should_exit", True)
+        if until_stdin_closes:
+            _in_background(_drain_stdin, stop)
+        with contextlib.suppress(KeyboardInterrupt):
+            run()
         socket.close()
     return 0
 
 
-def _end_with_stdin():
-    while sys.stdin.buffer.read(4096):
+def _drain_stdin():
+    while os.read(0, 4096):  # not sys.stdin: a thread that waits in there holds a lock when Python ends
         pass
-    signal.raise_signal(signal.SIGTERM)
+
+
+def _in_background(wait, then):
+    threading.Thread(target=lambda: (wait(), then()), daemon=True).start()
 
 
 def self_signed(folder, names=("localhost", "127.0.0.1", "::1"), days=7):
