@@ -211,6 +211,27 @@ BAD_STREAMS = {
     "field without a name": ("dtype", stream(
         DTYPE.replace(b"f8", b"V8") + b"(K\x03" + text("|") + b"N" + text("b") + b"\x85}" + text("a") + DTYPE,
         DTYPE_STATE + b"K\x00\x86sK\x08K\x01K\x10tb")),
+    "state of a pattern": ("misused", stream(name("re", "_compile") + text("a") + b"K\x00\x86R}b")),
+    "estimator with arguments": ("argument", stream(name("sklearn.isotonic", "IsotonicRegression") + b"N\x85\x81")),
+    "device of an object": ("argument", stream(name("torch", "device") + NAMESPACE + b"\x85R")),
+    "a gigabyte by a number": ("argument", stream(name("builtins", "bytearray") + b"J\xff\xff\xff\x7f\x85R")),
+    "endless fraction": ("argument", stream(name("fractions", "Fraction") + text("1e999999999") + b"\x85R")),
+    "pattern of an object": ("argument", stream(name("re", "_compile") + NAMESPACE + b"K\x00\x86R")),
+    "masked array of a class": ("array", stream(
+        name("numpy.ma.core", "_mareconstruct") + b"(" + name("torch", "Tensor") + ND + b"K\x00\x85" + text("b"),
+        b"tR")),
+    "scalar of objects": ("array", stream(
+        name("numpy.core.multiarray", "scalar") + DTYPE.replace(b"f8", b"O8"),
+        DTYPE_STATE.replace(b"K\x00tb", b"K\x3ftb") + b"N\x86R")),
+    "buffer of an object": ("array", b"\x80\x05" + stream(
+        name("numpy.core.numeric", "_frombuffer") + b"(" + NAMESPACE + DTYPE + DTYPE_STATE,
+        b"K\x01\x85" + text("C") + b"tR")[2:]),
+    "shared dtype": ("array", stream(name("numpy", "dtype") + text("f8") + b"\x89\x89\x87R")),
+    "generator by another call": ("argument", stream(
+        name("numpy.random._pickle", "__generator_ctor") + text("MT19937") + ND + b"\x86R")),
+    "general constructor": ("argument", stream(name("sklearn.neighbors._kd_tree", "newObj") + ND + b"\x85R")),
+    "parameter of nothing": ("argument", stream(name("torch._utils", "_rebuild_parameter") + b"N\x88N\x87R")),
+    "frame over two pickles": ("frame", b"\x80\x04\x95\x06\0\0\0\0\0\0\0N.\x80\x04N."),
     "second file by an object": ("argument", stream(name("torch.storage", "_load_from_bytes") + NAMESPACE + b"\x85R")),
     "second file inside": ("calls-unlisted", stream(
         name("torch.storage", "_load_from_bytes") + b"C" + bytes([len(EVIL)]) + EVIL + b"\x85R")),
@@ -267,8 +288,11 @@ def rezipped(source, change=lambda name, content: content, extra=(), method=zipf
     return buffer.getvalue()
 
 
+EMPTY_ZIP = b"PK\x05\x06" + b"\0" * 18
+
+
 def zipped(*members):
-    return rezipped(b"PK\x05\x06" + b"\0" * 18, extra=members)
+    return rezipped(EMPTY_ZIP, extra=members)
 
 
 def swap(ending, content):
@@ -282,7 +306,7 @@ def header(tensors, data=b""):
 
 def tarred(**members):
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as archive:
         for member, content in members.items():
             info = tarfile.TarInfo(member)
             info.size = len(content)
@@ -368,6 +392,66 @@ BAD_FILES = {
     "empty": ("empty", b""),
     "text": ("format", b"hello"),
 }  # fmt: skip
+
+
+PACKED = rezipped(EMPTY_ZIP, extra=[("a", pickle.dumps(list(range(100))))], method=zipfile.ZIP_DEFLATED)
+
+
+def storage_key(data):
+    """The position of the last storage key in torch's legacy layout."""
+    return data.rindex(b"e.", 0, data.rindex(b"\0\0\x80?")) - 4
+
+
+# Files in which other rules may speak too: here the words of the one rule are asked for.
+BAD_DETAILS = [
+    ("deeper than", gzip.compress(zipped(("a", gzip.compress(gzip.compress(b"N.")))))),
+    ("TensorFlow Lite", b"\0\0\0\0TFL3\0"),
+    ("its header is wrong", b"\x78\xff\xff"),
+    ("protocol buffer", b"\x08\x07abc"),
+    ("not a plain torch storage", rezipped(PT, lambda n, c: c.replace(b"storage", b"storagx"))),
+    ("described with two sizes", rezipped(PT, lambda n, c: c.replace(b"X\x01\0\0\0001", b"X\x01\0\0\0000"))),
+    ("the object cannot be followed", LEGACY.replace(b"ccollections", b"\xffcollections"[:12])),
+    ("unknown version of torch", LEGACY.replace(b"\x80\x02M\xe9\x03.", b"\x80\x02M\xe8\x03.")),
+    ("the list of storages", LEGACY[: storage_key(LEGACY)] + b"x" + LEGACY[storage_key(LEGACY) + 1 :]),
+    (
+        "has another size than",
+        LEGACY.replace(b"e.\x0c\0\0\0", b"e.\x0b\0\0\0").replace(b"e.\x03\0\0\0", b"e.\x02\0\0\0"),
+    ),
+    (
+        "more than this scanner checks",
+        rezipped(EMPTY_ZIP, extra=[("a", b"\0" * (80 << 20))], method=zipfile.ZIP_DEFLATED),
+    ),
+    ("cannot be unpacked", PACKED.replace(PACKED[31:34], b"\xff\xff\xff", 1)),
+    (
+        "unpacks to another size",
+        PACKED.replace(*(struct.pack("<L", len(pickle.dumps(list(range(100)))) - n) for n in (0, 1))),
+    ),
+    ("it calls os.system", b"#!" + rezipped(PT, swap("data.pkl", EVIL))),
+    ("outside torch's own folder", rezipped(PT, extra=[("other/version", b"3")])),
+    ("after the end of the pickle", rezipped(PT, lambda n, c: c + b"x" if n.endswith(".pkl") else c)),
+    ("cannot be followed to its end", rezipped(PT, lambda n, c: c[:-1] if n.endswith(".pkl") else c)),
+    ("a pickle that torch does not write", rezipped(PT, extra=[("archive/other.pkl", b"N.")])),
+    ("a member that torch does not write", rezipped(PT, extra=[("archive/notes.json", b"{}")])),
+    ("unknown version of numpy", NPY[:6] + b"\x09" + NPY[7:]),
+    ("its objects cannot be followed", OBJECTS[:-1]),
+    ("tar archive at the same time", tarred(**{"\x80\x02N.": b"x"})),
+    ("HDF5 file is hidden", pickle.dumps(b"a" * 505 + b"\x89HDF\r\n\x1a\n", 3)),
+    ("which some loaders would open", pickle.dumps(PT)[:-1] + b"."),
+]
+
+
+@pytest.mark.parametrize(("words", "data"), BAD_DETAILS, ids=[words for words, _ in BAD_DETAILS])
+def test_each_reason_is_given(words, data):
+    report = scan_bytes(data)
+    assert report.verdict != "safe"
+    assert any(words in finding.detail for finding in report.findings), report
+
+
+def test_large_json_is_not_read(monkeypatch):
+    from mlsecops.artifacts import containers
+
+    monkeypatch.setattr(containers, "MAX_JSON", 10)
+    assert rules(b'{"a": "long enough"}') == {"too-large"}
 
 
 @pytest.mark.parametrize("case", BAD_FILES)

@@ -118,10 +118,6 @@ def no_arguments(args, m):
     return args == ()
 
 
-def anything(args, m):
-    return True
-
-
 def literals(args, m):
     m.literal(args)
     return True

@@ -436,9 +436,6 @@ def inspect_zip(data, scan):
         scan.find("zip", problem)
     names = {m.name for m in members}
     pickles = [m for m in members if m.name.casefold().endswith(".pkl")]
-    if not members:
-        scan.find("empty", "the archive is empty")
-        return "zip"
     if "config.json" in names and any(n.endswith(".h5") for n in names):
         _inspect_keras(data, members, scan)
         return "keras"
@@ -810,8 +807,8 @@ def _other_faces(data, head, kind, scan):
         tail = bytes(data[max(0, len(data) - 65_557) :])
         at = tail.rfind(b"PK\x05\x06")
         if at >= 0 and len(tail) - at >= 22:
-            size, _, comment = struct.unpack_from("<2LH", tail, at + 12)
-            if at + 22 + comment == len(tail) or tail[max(0, at - size) :][:4] == b"PK\x01\x02":
+            comment = struct.unpack_from("<H", tail, at + 20)[0]
+            if at + 22 + comment == len(tail) or b"PK\x01\x02" in tail[:at]:
                 scan.find("two-formats", "a zip archive is hidden at its end, which some loaders would open")
                 _loose_members(data, scan)
     if kind != "hdf5":
