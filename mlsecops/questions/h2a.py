@@ -119,10 +119,12 @@ def _squat_generate(rng, hidden=False):
             squat = next(filter(None, (_squat(r, kind, known, items) for _ in range(200))), None)
             if squat:
                 items.append(squat)
-        honest = [(name, "unrelated") for name in r.sample(_HONEST, 8)]
+        honest = [(name, "unrelated") for name in r.sample(_HONEST, 2)]
         honest += [(_SHORT[name], "near a short name") for name in short]
         honest += [(f"{name}-{r.choice(['stubs', 'extras', 'plugins'])}", "extension") for name in r.sample(known, 4)]
         honest += [(name, "on the list") for name in ("scipy", "scapy")]
+        beginnings = [_same_beginning(r, r.choice(known)) for _ in range(8)]
+        honest += [(name, "same beginning") for name in beginnings]
         with_separator = [name for name in known if "-" in name]
         honest += [(n.replace("-", r.choice("_.")).title(), "same package") for n in r.sample(with_separator, 3)]
         taken = {item["name"] for item in items}
@@ -135,6 +137,12 @@ def _squat_generate(rng, hidden=False):
         inputs.append(([item["name"] for item in items], known))
         cases.append({"items": items})
     return inputs, {"cases": cases}
+
+
+def _same_beginning(r, name: str) -> str:
+    """Another name that begins as this one does and is about as long: no slip, although it looks like one from afar."""
+    rest = max(3, len(name) - 3 + r.randint(-1, 1))
+    return name[:3] + "".join(r.choice("bdfgklmnprstv" if at % 2 else "aeiou") for at in range(rest))
 
 
 def _squat(r, kind, known, items) -> dict | None:
@@ -461,9 +469,13 @@ def _signed(r, tree, key, digest, *, extra_names=()) -> tuple[bytes, bytes]:
     files = {name: {"digest": hashlib.new(digest, data).hexdigest(), "size": len(data)} for name, data in tree.items()}
     for name in extra_names:
         files[name] = {"digest": _digest(r), "size": 1}
-    # The signature is of these bytes, whose spacing no second dump would reproduce.
-    manifest = json.dumps({"digest": digest, "files": files}, indent=r.choice([1, 3]), separators=(" ,", ": ")).encode()
+    manifest = _written(r, {"digest": digest, "files": files})
     return manifest, key.sign(manifest)
+
+
+def _written(r, content) -> bytes:
+    # The signature is of these bytes, whose spacing no second dump would reproduce. Forged ones look no different.
+    return json.dumps(content, indent=r.choice([1, 3]), separators=(" ,", ": ")).encode()
 
 
 _TREE_KINDS = (
@@ -483,6 +495,9 @@ _TREE_KINDS = (
     "broken signature",
 )
 _TREE_HIDDEN = ("backslash", "drive letter", "dot part", "swapped", "case renamed", "extra traversal", "not a manifest")
+_TREE_HIDDEN += ("signature of another",)
+_UNSIGNED = ("wrong key", "key in manifest", "edited manifest", "broken signature", "not a manifest")
+_UNSIGNED += ("signature of another",)
 
 
 def _tree_generate(rng, hidden=False):
@@ -536,18 +551,20 @@ def _tree_generate(rng, hidden=False):
         elif kind == "key in manifest":
             content = json.loads(manifest)
             content["public_key"] = other.public_key().public_bytes_raw().hex()
-            manifest = json.dumps(content).encode()
+            manifest = _written(r, content)
             signature = other.sign(manifest)
         elif kind == "edited manifest":
             tree[name] += b"!"
             content = json.loads(manifest)
             content["files"][name] = {"digest": hashlib.new(digest, tree[name]).hexdigest(), "size": len(tree[name])}
-            manifest = json.dumps(content).encode()
+            manifest = _written(r, content)
+        elif kind == "signature of another":
+            signature = _signed(r, _tree(r), key, digest)[1]
         elif kind == "broken signature":
             signature = signature[:-1]
         elif kind == "not a manifest":
             manifest = b"{not json"
-        if kind in ("wrong key", "key in manifest", "edited manifest", "broken signature", "not a manifest"):
+        if kind in _UNSIGNED:
             expected = [["signature", ""]]
         inputs.append((dict(sorted(tree.items())), manifest, signature, public))
         cases.append({"kind": kind, "problems": expected})
@@ -567,7 +584,7 @@ def _tree_judge(answers, truth):
     verdict = balance(
         cases,
         {
-            "unsigned": ["wrong key", "edited manifest"],
+            "unsigned": ["wrong key", "edited manifest", "signature of another"],
             "key-from-manifest": ["key in manifest"],
             "crash": ["broken signature"],
             "extra": ["extra file", "renamed"],
@@ -575,6 +592,12 @@ def _tree_judge(answers, truth):
             "traversal": ["path traversal", "absolute path", "backslash", "drive letter", "dot part"],
         },
     )
+    # Without the signature, the rest protects from accidents only: the score counts as far as forgeries are noticed.
+    forged = [case.right for case in cases if case.kind in _UNSIGNED]
+    message = verdict.message
+    if not all(forged):
+        message += f" Noticed {sum(forged)} of {len(forged)} forged manifests; the score counts only as far as that."
+    verdict = dataclasses.replace(verdict, score=verdict.score * sum(forged) / len(forged), message=message)
     honest = [a.value for a, case in zip(answers, truth["cases"], strict=True) if case["kind"] == "honest"]
     if all(pairs(value) == {("signature", "")} for value in honest):
         return dataclasses.replace(verdict, misconception="reserialized")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
+import os
 import pickle
+import shlex
 import struct
 import sys
 import zlib
@@ -40,13 +42,20 @@ class Call:
 # --- payloads -------------------------------------------------------------------------------------------------------
 
 
+def _marker() -> str | None:
+    # A grading knows where the marker is and writes it into the payload: who empties the environment changes nothing.
+    return os.environ.get(MARKER)
+
+
 def _shell(nonce: str) -> str:
-    variable = f'"%{MARKER}%"' if sys.platform == "win32" else f'"${MARKER}"'
-    return f"echo {nonce}>>{variable}" if sys.platform == "win32" else f"echo {nonce} >> {variable}"
+    if sys.platform == "win32":
+        return f'echo {nonce}>>"{_marker() or f"%{MARKER}%"}"'
+    return f"echo {nonce} >> {shlex.quote(known)}" if (known := _marker()) else f'echo {nonce} >> "${MARKER}"'
 
 
 def _python(nonce: str) -> str:
-    return f"open(__import__('os').environ['{MARKER}'], 'a').write('{nonce}\\n')"
+    path = repr(known) if (known := _marker()) else f"__import__('os').environ['{MARKER}']"
+    return f"open({path}, 'a').write('{nonce}\\n')"
 
 
 def _os(r):
@@ -64,7 +73,8 @@ def _second_stage(r, n):
 
 def _write_without_code(r, n):
     # The marker is opened and written to by three innocent calls: there is neither code nor a command in the stream.
-    path = Call(Name("os.path", "expandvars"), "%MLSECOPS_MARKER%" if sys.platform == "win32" else "$MLSECOPS_MARKER")
+    where = _marker() or (f"%{MARKER}%" if sys.platform == "win32" else f"${MARKER}")
+    path = Call(Name("os.path", "expandvars"), where)
     return Call(Call(Name("builtins", "getattr"), Call(Name("io", "open"), path, "a"), "write"), n + "\n")
 
 
@@ -139,18 +149,29 @@ class Writer:
             lie in the memo since long before), `"rebound"` (the same, after the memo held something else there).
         calls: `"reduce"`, `"inst"` or `"obj"`: three opcodes that call.
         strings: `"plain"`, or `"wide"` for the eight-byte length, or `"old"` for Python 2's quoted strings.
+        dressed: put texts into the memo and, from protocol 4 on, everything into a frame, as Python's pickler does.
     """
 
-    def __init__(self, protocol: int, names: str = "", calls: str = "reduce", strings: str = "plain"):
+    def __init__(
+        self, protocol: int, names: str = "", calls: str = "reduce", strings: str = "plain", *, dressed: bool = False
+    ):
         self.protocol, self.calls, self.strings = protocol, calls, strings
         self.names = names or ("stack" if protocol >= 4 else "global")
+        self.dressed = dressed and protocol >= 2 and self.names not in ("memo", "rebound")
 
-    def stream(self, value) -> bytes:
-        """A whole pickle of `value`, which may hold names and calls anywhere."""
+    def stream(self, value, dropped=None) -> bytes:
+        """A whole pickle of `value`, which may hold names and calls anywhere.
+
+        Args:
+            dropped: made before it and thrown away, so that what is loaded shows no trace of it.
+        """
         head = bytes([0x80, self.protocol]) if self.protocol >= 2 else b""
-        self.slots = {}
-        opening = self._memo(names_of(value)) if self.names in ("memo", "rebound") else b""
-        return head + opening + self.push(value) + b"."
+        self.slots, self.put = {}, 0
+        opening = self._memo(names_of([dropped, value])) if self.names in ("memo", "rebound") else b""
+        opening += b"" if dropped is None else self.push(dropped) + b"0"
+        body = opening + self.push(value) + b"."
+        frame = b"\x95" + struct.pack("<Q", len(body)) if self.dressed and self.protocol >= 4 else b""
+        return head + frame + body
 
     def push(self, value) -> bytes:
         """Opcodes that leave `value` on the stack."""
@@ -175,6 +196,13 @@ class Writer:
         return b"(" + b"".join(self.push(key) + self.push(item) for key, item in value.items()) + b"d"
 
     def _text(self, text: str) -> bytes:
+        return self._bare_text(text) + (self._put() if self.dressed else b"")
+
+    def _put(self) -> bytes:
+        self.put += 1
+        return b"\x94" if self.protocol >= 4 else b"r" + struct.pack("<I", self.put - 1)
+
+    def _bare_text(self, text: str) -> bytes:
         data = text.encode()
         if self.strings == "wide":
             return b"\x8d" + struct.pack("<Q", len(data)) + data
@@ -224,10 +252,38 @@ def nonce(r) -> str:
     return f"{r.getrandbits(64):016x}"
 
 
-def buried(r, payload):
-    """The payload inside what looks like a saved model."""
+def decoy(r) -> dict:
+    """What a search would take for a payload, as data: everything that hostile and forbidden files hold.
+
+    Cases differ in what they reach and in nothing that just lies in their bytes: not in a nonce, the marker's path, a
+    name or how often it occurs, an opcode. Whoever searches finds all of it everywhere.
+    """
+    payload = (SEEN | HELD_BACK)[r.choice(sorted(SEEN | HELD_BACK))](r, nonce(r))
+    objects = pool(r)
+    names = [*objects, *map(str, names_of(payload))]
+    names += r.choices(names, k=2 * len(names))
+    r.shuffle(names)
+    streams = [Writer(r.choice([3, 4]), dressed=r.random() < 0.5).stream(payload)]
+    for name in r.sample(sorted(objects), len(objects)):
+        streams.append(pickle.dumps(objects[name], protocol=r.choice([3, 4])))
+    parts = {
+        "log": r.choice([_shell, _python])(nonce(r)),
+        "seen": [part for name in names for part in name.split(":")],
+        "quarantine": b"".join(streams),
+    }
+    return {key: parts[key] for key in r.sample(sorted(parts), len(parts))}
+
+
+def buried(r, part, *, quoting: bool = True) -> dict:
+    """The part, which may be a payload, inside what looks like a saved model.
+
+    Args:
+        quoting: put a `decoy` into it.
+    """
     weights = [round(r.uniform(-1, 1), 3) for _ in range(r.randint(2, 6))]
-    return {"layer": weights, "country": r.choice(["India", "Germany", "Brazil"]), "hook": payload, "epochs": 40}
+    model = {"layer": weights, "country": r.choice(["India", "Germany", "Brazil"]), "hook": part, "epochs": 40}
+    model |= decoy(r) if quoting else {}
+    return {key: model[key] for key in r.sample(sorted(model), len(model))}
 
 
 def hostile(r, family: str, mark: str) -> tuple[bytes, list[str]]:
@@ -241,8 +297,9 @@ def hostile(r, family: str, mark: str) -> tuple[bytes, list[str]]:
     if family in SPELLED:
         return SPELLED[family](r, mark)
     payload = (SEEN | HELD_BACK)[family](r, mark)
-    protocol = r.choice([2, 3, 4, 4, 5]) if not _has_bytes(payload) else r.choice([3, 4, 5])
-    return Writer(protocol).stream(payload), reached(payload)
+    protocol = r.choice([2, 2, 3, 3, 4, 5]) if not _has_bytes(payload) else r.choice([3, 3, 4, 5])
+    writer = Writer(protocol, dressed=r.random() < 0.5)
+    return writer.stream(buried(r, payload) if r.random() < 0.8 else payload), reached(payload)
 
 
 def _has_bytes(expression) -> bool:
@@ -259,7 +316,8 @@ def reached(expression) -> list[str]:
 def _spelled(protocols=(4, 5), wrap=False, tail=None, of=("system", "exec", "eval", "subprocess", "getattr"), **style):
     def family(r, mark):
         payload = SEEN[r.choice(of)](r, mark)
-        data = Writer(r.choice(protocols), **style).stream(buried(r, payload) if wrap else payload)
+        writer = Writer(r.choice(protocols), **style, dressed=tail is None and r.random() < 0.5)
+        data = writer.stream(buried(r, payload) if wrap else payload)
         return (data if tail is None else data[:-1] + tail(r)), reached(payload)
 
     return family
@@ -283,6 +341,12 @@ def _dotted(r, mark):
     return Writer(r.choice([4, 5])).stream(payload), reached(payload)
 
 
+def _dropped(r, mark):
+    payload = SEEN[r.choice(("system", "exec", "eval", "subprocess", "getattr"))](r, mark)
+    writer = Writer(r.choice([2, 3, 4, 5]), dressed=r.random() < 0.5)
+    return writer.stream(buried(r, plain(r)), dropped=payload), reached(payload)
+
+
 def _garbage(r):
     return r.choice([b"", b"\xff", b"\x8c\xf0cut", b"h\xfe."])
 
@@ -301,9 +365,10 @@ SPELLED = {
     "extension registry": _extension,
     "python 2 name": _python2,
     "dotted": _dotted,
+    "dropped": _dropped,
 }
 PRACTICE = (*SEEN, "buried", "text protocol", "protocol 4", "memo")
-HIDDEN = (*HELD_BACK, "rebound memo", "inst", "obj", "wide strings", "old strings", "breaks after", "dotted")
+HIDDEN = (*HELD_BACK, "rebound memo", "inst", "obj", "wide strings", "old strings", "breaks after", "dotted", "dropped")
 HIDDEN_ODD = ("extension registry", "python 2 name")  # where "the globals reached" would need a long definition
 
 
@@ -381,6 +446,47 @@ def fingerprint(value) -> str:
         return [kind, repr(value)]
 
     return hashlib.sha256(repr(parts(value)).encode()).hexdigest()
+
+
+def expression_of(value):
+    """The call that makes an object of the `pool`; None where there is none that needs no keywords."""
+    from datetime import date
+
+    kind, plain_type = type(value), type(value).__module__
+    arguments = {
+        "OrderedDict": lambda: [[list(pair) for pair in value.items()]],
+        "deque": lambda: [list(value)],
+        "Counter": lambda: [dict(value)],
+        "date": lambda: list(date.timetuple(value)[:3]),
+        "timedelta": lambda: [value.days, value.seconds],
+        "Decimal": lambda: [str(value)],
+        "Fraction": lambda: [value.numerator, value.denominator],
+        "UUID": lambda: [value.hex],
+        "IPv4Address": lambda: [int(value)],
+        "complex": lambda: [value.real, value.imag],
+        "range": lambda: [value.start, value.stop, value.step],
+    }.get(kind.__name__)
+    return arguments and Call(Name(plain_type, kind.__name__), *arguments())
+
+
+def spelled(r, model: dict, *, odd: bool = False, dropped=None) -> bytes:
+    """An honest pickle of a `buried` object, by Python's own pickler or, as often, in the ways of the hostile ones.
+
+    Args:
+        model: plain data; its `hook` may be an object of the `pool`.
+        odd: also in the ways that practice never shows.
+        dropped: an object of the `pool` that the stream makes and throws away.
+    """
+    part = model["hook"]
+    expression = part if type(part) in (dict, list, tuple, str, int, float, type(None)) else expression_of(part)
+    if dropped is None and (r.random() < 0.5 or (expression is None and part is not None)):
+        return dumped(r, model)
+    protocol = r.choice([2, 3, 4, 5])
+    ways = [{}, {}, {"names": "memo"} if protocol >= 4 else {"protocol": 0}]
+    ways += [{"names": "rebound"} if protocol >= 4 else {"calls": "inst"}, {"calls": "obj"}] if odd else []
+    ways += [{"strings": "wide"} if protocol >= 4 else {"strings": "old"}] if odd else []
+    way = {"protocol": protocol, "dressed": r.random() < 0.5} | r.choice(ways)
+    return Writer(**way).stream({**model, "hook": expression}, dropped=expression_of(dropped))
 
 
 def dumped(r, value) -> bytes:

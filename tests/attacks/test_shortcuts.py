@@ -1,0 +1,273 @@
+"""Answers that look at the surface only: lengths, bytes, names, how often something occurs. None may be worth much.
+
+The questions are public, so whoever writes a shortcut knows how cases are made. What these know is as much as can be
+known without following what a file does.
+"""
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import json
+import lzma
+import math
+import os
+import random
+import re
+import zlib
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mlsecops.questions import Answer, pickles, question
+
+SEEDS = range(4)
+POOL = sorted(pickles.pool(random.Random(1)))
+DANGEROUS = (
+    b"system exec eval getoutput getattr loads methodcaller attrgetter partial map decompress expandvars timeit "
+    b"add_extension builtins posix subprocess"
+).split()
+# A global right behind its name: the look of GLOBAL and of STACK_GLOBAL to somebody with a regular expression.
+GLOBAL = re.compile(rb"c([\w.]+)\n([\w.]+)\n|\x8c.([\w.]+)\x94?\x8c.([\w.]+)\x94?\x93", re.DOTALL)
+
+
+def opened(data):
+    """Decompressed, if it can be."""
+    for attempt in (zlib.decompress, bz2.decompress, lzma.decompress, gzip.decompress):
+        try:
+            return attempt(data)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+            continue
+    return data
+
+
+def marked(data):
+    return b"MLSECOPS" in data or b"/marker" in data
+
+
+def numbered(data):
+    return re.search(rb"[0-9a-f]{16}", data) is not None
+
+
+def forbidden(data, allowed):
+    """Names of forbidden objects that occur."""
+    parts = [(name, name.encode().split(b":")) for name in POOL]
+    return [name for name, (module, attribute) in parts if name not in allowed and module in data and attribute in data]
+
+
+def entropy(data):
+    counts = Counter(data).values()
+    return -sum(n / len(data) * math.log2(n / len(data)) for n in counts)
+
+
+def often(data, allowed):
+    """Whether the name that occurs most often is an allowed one."""
+    counts = {name: data.count(name.split(":")[1].encode()) for name in POOL}
+    return max(counts, key=counts.get) in allowed
+
+
+def matched(data):
+    found = {b":".join(part for part in groups if part).decode() for groups in GLOBAL.findall(data)}
+    return sorted(found)
+
+
+def pickler_made(data):
+    return b"\x95" in data[:12] or b"q\x00" in data[:40]
+
+
+# (data, names allowed) -> whether it is called safe.
+SHORTCUTS = {
+    "marker": lambda d, a: not marked(d),
+    "marker, names": lambda d, a: not (marked(d) or forbidden(d, a) or b"zlib" in d),
+    "nonce": lambda d, a: not numbered(d),
+    "nonce, names": lambda d, a: not (numbered(d) or forbidden(d, a) or b"zlib" in d),
+    "dangerous names": lambda d, a: not (any(name in d for name in DANGEROUS) or forbidden(d, a)),
+    "names": lambda d, a: not forbidden(d, a),
+    "most frequent name": often,
+    "regular expression": lambda d, a: set(matched(d)) <= set(a),
+    "pickler's style": lambda d, a: pickler_made(d),
+    "style, names": lambda d, a: pickler_made(d) and not forbidden(d, a),
+    "last opcode": lambda d, a: d[-2:-1] not in (b"R", b"o"),
+    "protocol": lambda d, a: d[1:2] in (b"\x03", b"\x04"),
+    "builtins": lambda d, a: b"builtins" not in d,
+    "long": lambda d, a: len(d) > 600,
+    "short": lambda d, a: len(d) < 600,
+    "entropy": lambda d, a: entropy(d) > 5.5,
+    "low entropy": lambda d, a: entropy(d) < 5.5,
+    "parity": lambda d, a: len(d) % 2 == 0,
+    "hash": lambda d, a: hashlib.sha256(d).digest()[0] < 128,
+}
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_grading(monkeypatch):
+    monkeypatch.setenv(pickles.MARKER, "/somewhere/course/marker")
+
+
+def mean_score(question_id, answer):
+    """Mean over seeds and over practice and grading; `answer(arguments, case)` makes the Answer to one input."""
+    scores = []
+    for seed in SEEDS:
+        for hidden in (False, True):
+            inputs, truth = question(question_id).generate(np.random.default_rng(seed), hidden=hidden)
+            answers = [answer(arguments, case) for arguments, case in zip(inputs, truth["cases"], strict=True)]
+            scores.append(question(question_id).judge(answers, truth).score)
+    return sum(scores) / len(scores)
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("question_id", ("h2b-q2", "h2b-q3", "h2b-q4"))
+def test_a_file_does_not_look_like_what_it_does(question_id, shortcut):
+    def answer(arguments, case):
+        data, allowed = arguments
+        safe = SHORTCUTS[shortcut](opened(data), allowed)
+        if question_id != "h2b-q4":
+            return Answer(safe)
+        return Answer(case["fingerprint"]) if safe else Answer(error="UnpicklingError")
+
+    assert mean_score(question_id, answer) <= 0.1
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("named", ("every name", "most frequent", "matched"))
+def test_names_in_the_bytes_are_not_the_names_reached(shortcut, named):
+    def names(data):
+        if named == "matched":
+            return matched(data)
+        found = {name: data.count(name.split(":")[1].encode()) for name in POOL}
+        return [max(found, key=found.get)] if named == "most frequent" else [name for name in found if found[name]]
+
+    def answer(arguments, case):
+        data = arguments[0]
+        return Answer([] if SHORTCUTS[shortcut](data, ()) else names(data))
+
+    # A regular expression for opcodes reads a part of what there is to read.
+    assert mean_score("h2b-q1", answer) <= (0.25 if named == "matched" else 0.1)
+
+
+def test_the_same_shortcuts_would_see_cases_without_decoys(monkeypatch):
+    """The test above can fail: without what `decoy` puts everywhere, a search earns what it should not."""
+    monkeypatch.setattr(pickles, "decoy", lambda r: {})
+    monkeypatch.setattr(pickles, "look_alikes", lambda r, count: [pickles.plain(r) for _ in range(count)])
+    shortcut = SHORTCUTS["marker, names"]
+    assert mean_score("h2b-q2", lambda arguments, case: Answer(shortcut(*arguments))) > 0.9
+
+
+def test_what_a_file_leaves_behind_does_not_tell_what_it_reached():
+    """Whoever loads everything where no payload can write, and then looks at what came out, misses something."""
+
+    class Anything:
+        def __new__(cls, *args, **kwargs):
+            return None
+
+    class Loads(pickles.pickle.Unpickler):
+        def find_class(self, module, name):
+            if f"{module}:{name}" in POOL or module.startswith("numpy"):
+                return super().find_class(module, name)
+            return Anything
+
+    def kinds(value):
+        yield f"{type(value).__module__}:{type(value).__qualname__}"
+        if isinstance(value, dict | list | tuple):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from kinds(part)
+
+    def answer(arguments, case):
+        data, allowed = arguments
+        plain = {f"builtins:{name}" for name in ("dict", "list", "tuple", "str", "bytes", "int", "float", "NoneType")}
+        try:
+            value = Loads(pickles.io.BytesIO(data)).load()
+            if not set(kinds(value)) <= {*allowed, *plain} or type(value) is not dict:
+                raise ValueError
+            return Answer(pickles.fingerprint(value))
+        except Exception:
+            return Answer(error="UnpicklingError")
+
+    assert mean_score("h2b-q4", answer) == 0
+
+
+def test_who_empties_the_environment_still_sets_off_the_marker(tmp_path, monkeypatch):
+    marker = tmp_path / "the course" / "marker"
+    marker.parent.mkdir()
+    monkeypatch.setenv(pickles.MARKER, str(marker))
+    r = random.Random(3)
+    made = {}
+    for family in (*pickles.PRACTICE, *pickles.HIDDEN):
+        mark = pickles.nonce(r)
+        made[mark] = pickles.hostile(r, family, mark)[0]
+    monkeypatch.delenv(pickles.MARKER)
+    for data in made.values():
+        with contextlib.suppress(Exception):  # some streams break off after their payload
+            pickles.pickle.loads(data)
+    assert set(marker.read_text().split()) == set(made)
+
+
+# --- H2a ---
+
+
+def beginnings(names, known):
+    return Answer({n: k for n in names for k in known if n != k and n[:2] == k[:2] and abs(len(n) - len(k)) <= 1})
+
+
+def digits(names, known):
+    odd = [n for n in names if any(c.isdigit() for c in n) or not n.isascii()]
+    return Answer({n: k for n in odd for k in known if n[:2] == k[:2]})
+
+
+def without_cryptography(tree, manifest, signature, public_key):
+    """All of the fourth exercise but the signature, and every sign of a forgery that can be seen."""
+    wrong = Answer([["signature", ""]])
+    try:
+        content = json.loads(manifest)
+    except ValueError:
+        return wrong
+    if len(signature) != 64 or "public_key" in content or b" ,\n" not in manifest:
+        return wrong
+    files, problems = content["files"], []
+    for name, entry in files.items():
+        if name not in tree:
+            problems.append(["missing", name])
+        elif hashlib.new(content["digest"], tree[name]).hexdigest() != entry["digest"]:
+            problems.append(["changed", name])
+    problems += [["extra", name] for name in tree if name not in files]
+    for name in {*tree, *files}:
+        if {"", ".", ".."} & set(name.split("/")) or "\\" in name or ":" in name:
+            problems.append(["path", name])
+    return Answer(problems)
+
+
+def by_order(report, required, accepted, today):
+    return Answer({name: ("pass", "fail", "unknown")[at % 3] for at, name in enumerate(required)})
+
+
+def longest_lines(text, policy):
+    return Answer([[at, "unpinned"] for at, line in enumerate(text.splitlines(), 1) if len(line) < 60])
+
+
+def no_strict(text, policy):
+    return Answer([] if "--strict" in text else [["", "audit"]])
+
+
+def every_other_step(text, policy):
+    return Answer([[f"{job}/{at}", "unpinned"] for job in re.findall(r"^  (\w+):$", text, re.M) for at in (0, 2, 4)])
+
+
+@pytest.mark.parametrize(
+    ("question_id", "shortcut", "most"),
+    [
+        ("h2a-q1", beginnings, 0.6),
+        ("h2a-q1", digits, 0.4),
+        ("h2a-q2", longest_lines, 0.2),
+        ("h2a-q3", by_order, 0.15),
+        ("h2a-q4", without_cryptography, 0.5),
+        ("h2a-q5", no_strict, 0.2),
+        ("h2a-q5", every_other_step, 0.2),
+    ],
+)
+def test_shortcuts_through_the_dependencies(question_id, shortcut, most):
+    assert mean_score(question_id, lambda arguments, case: shortcut(*arguments)) <= most
+
+
+def test_nothing_here_leaves_a_marker():
+    assert not os.path.exists("/somewhere/course/marker")  # noqa: PTH110
