@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """The result for one file. verdict: "safe", "dangerous" or "unknown"; globals: sorted "module.name" texts."""
+    """The result for one file. verdict: "safe", "dangerous" or "unknown"; sha256: "" unless asked for; globals: sorted "module.name" texts."""
 
     path: str
     sha256: str
