@@ -23,7 +23,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """The result for one file. verdict: "safe", "dangerous" or "unknown"; sha256: "" unless asked for; globals: sorted "module.name" texts."""
+    """The result for one file.
+
+    verdict: "safe", "dangerous" or "unknown"; sha256: "" unless asked for; globals: sorted "module.name" texts.
+    """
 
     path: str
     sha256: str
