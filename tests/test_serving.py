@@ -289,6 +289,10 @@ class TestAnswers:
         ask = hardened(tmp_path, docs=True).client(key=None)
         body = ask(b"", method="GET", path="/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]
         assert set(body["content"]["application/json"]["schema"]["required"]) == set(VALID)
+        assert set(body["content"]["application/json"]["schema"]["properties"]["country"]["enum"]) >= {
+            "Germany",
+            "Other",
+        }
         assert ask(b"", method="GET", path="/docs").status == 200
 
     def test_cors_is_closed_and_opens_for_one(self, tmp_path):
@@ -426,6 +430,12 @@ class TestKeys:
         assert [ask(key=old).status, ask(key=new).status] == [401, 200]
         ring.revoke(new.partition(".")[0])
         assert [ask(key=new).status, ask(key=service.keys[1]).status] == [401, 200]
+
+    def test_rotation_does_not_prolong_a_key(self):
+        text, key = issue_key("ada", HASH_KEY, expires=100)
+        ring = KeyRing([key], HASH_KEY)
+        ring.rotate(key.id, 50, grace=1000)
+        assert ring.find(text, 99) and not ring.find(text, 100)
 
     def test_near_misses(self, tmp_path):
         service = hardened(tmp_path, failures_per_minute=1000)

@@ -10,7 +10,7 @@ import time
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -32,7 +32,15 @@ class Prediction(BaseModel):
     """The answer to a query, in USD per year."""
 
     predicted_salary_usd: int
-    prediction_interval: tuple[int, int]
+    prediction_interval: Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class Problem(BaseModel):
+    """The answer to everything else; ``fields`` names the schema's fields that were not right."""
+
+    error: str
+    request_id: str
+    fields: list[str] = []
 
 
 class Gate:
@@ -131,7 +139,9 @@ def create_app(model, settings, *, interval, clock=time.time, limiter=None, cont
     # The body is no parameter of the function: FastAPI would read all of it before the first dependency runs.
     described = {"content": {"application/json": {"schema": schema.model_json_schema()}}, "required": True}
 
-    @app.post("/predict", response_model=Prediction, openapi_extra={"requestBody": described})
+    problems = {kind.status: {"model": Problem, "description": kind.__doc__} for kind in Refusal.kinds()}
+
+    @app.post("/predict", response_model=Prediction, responses=problems, openapi_extra={"requestBody": described})
     async def predict(
         request: Request, key: Annotated[Key, Depends(gate)], query: Annotated[dict, Depends(read_query)]
     ) -> Response:

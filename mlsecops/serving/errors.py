@@ -4,9 +4,10 @@ import math
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a failure of ours
-    """A refused request. ``detail`` is for the service's own developers and never leaves it.
+    """A refused request; of itself, one whose body is no JSON.
 
-    ``fields`` names fields of the schema, never of the input; ``headers`` go out with the answer.
+    ``detail`` is for the service's own developers and never leaves it. ``fields`` names fields of the schema, never
+    of the input; ``headers`` go out with the answer.
     """
 
     status, code = 400, "bad_request"
@@ -14,6 +15,11 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a failure 
     def __init__(self, detail="", *, fields=(), headers=None):
         super().__init__(detail)
         self.detail, self.fields, self.headers = detail, list(fields), headers or {}
+
+    @classmethod
+    def kinds(cls):
+        """Every way to refuse, this class first."""
+        return [cls, *cls.__subclasses__()]
 
 
 class Unauthorized(Refusal):

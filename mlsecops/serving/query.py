@@ -26,7 +26,12 @@ def query_schema(metadata):
         except KeyError:
             raise ValueError("not a country that the model knows") from None
 
-    fields = {"country": (Annotated[str, Field(max_length=100), AfterValidator(known)], ...)}
+    fields = {
+        "country": (
+            Annotated[str, Field(max_length=100, json_schema_extra={"enum": list(countries)}), AfterValidator(known)],
+            ...,
+        )
+    }
     for name, (low, high) in metadata["bounds"].items():
         fields[name] = (bool if name.startswith("uses_") else Annotated[float, Field(ge=low, le=high)], ...)
     return create_model("SalaryQuery", __config__=STRICT, **{name: fields[name] for name in metadata["features"]})
