@@ -46,7 +46,8 @@ class Channel:
 
     Attributes:
         extra: True once the worker said something that it was not asked.
-        received: bytes of all answers so far.
+        received: cost of all answers so far: their bytes, and for each value in them what makes `codec.MAX_NODES`
+            values cost as much as `codec.MAX_BYTES` bytes.
     """
 
     def __init__(self, sock: socket.socket):
@@ -69,7 +70,7 @@ class Channel:
         self._send(codec.dumps({"id": self._number, **request}), until)
         for _ in range(_MAX_EXTRA):
             line = self._line(until)
-            self.received += len(line)
+            self.received += len(line) + codec.nodes(line) * codec.MAX_BYTES // codec.MAX_NODES
             answer = codec.loads(line)
             if isinstance(answer, dict) and answer.get("id") == self._number:
                 return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -53,8 +54,10 @@ def libraries_of(module: ModuleType) -> tuple[str, ...]:
 
 
 def version_of(module: ModuleType) -> str:
-    """Changes with the source of the lab's questions, so that a resumed run notices that they changed."""
-    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:12]
+    """Changes with the source of the lab's questions and of what all questions share, so that a resumed run notices."""
+    shared = Path(inspect.getfile(Question)).parent
+    sources = {Path(module.__file__).resolve(), *(path.resolve() for path in shared.glob("*.py"))}
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:12]
 
 
 def main(arguments: list[str]) -> int:

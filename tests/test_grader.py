@@ -16,6 +16,7 @@ import threading
 import time
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -23,7 +24,7 @@ import pytest
 
 from grader import reports, seeds, submissions
 from grader.channel import Channel, Markers, Session
-from grader.generator import Generator
+from grader.generator import Generator, version_of
 from grader.judge import Examination, decide
 from grader.policy import Limits
 from grader.rooms import Watch
@@ -441,6 +442,9 @@ def test_many_large_answers_are_as_much_too_large_as_one():
         assert len(answers) == 8
         assert sum(len(answer.value or "") for answer in answers) <= codec.MAX_BYTES
         assert answers[-1].error == "_too_large"
+    many = b'"value":[' + b"[]," * (codec.MAX_NODES // 5) + b"[]]"
+    answers = examined(lambda request: many).answers["light-q1"]
+    assert [answer.error for answer in answers] == ["", ""] + ["_too_large"] * 6
     small = examined(lambda request: b'"value":"abc"')
     assert [answer.value for answer in small.answers["light-q1"]] == ["abc"] * 8
 
@@ -470,6 +474,15 @@ def test_a_defect_of_ours_costs_one_row_its_grade_and_no_row_is_lost(key, tmp_pa
     monkeypatch.undo()
     assert command.main([*arguments, "--resume"]) == 0
     assert rows_of(tmp_path / "out")["bob"]["score"] == "80", "a failed grading is no result to keep"
+
+
+def test_the_version_changes_with_what_all_questions_share(monkeypatch):
+    import mlsecops.questions.h2b as lab
+
+    before, read = version_of(lab), Path.read_bytes
+    for name in ("h2b.py", "pickles.py", "scoring.py"):
+        monkeypatch.setattr(Path, "read_bytes", lambda self, n=name: read(self) + b"#" * (self.name == n))
+        assert version_of(lab) != before, name
 
 
 @pytest.mark.parametrize("damage", [{"questions": None}, {"questions": []}, {"score": "80"}, {"status": 7}])
