@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from asgi import VALID, Client
 from serving_setup import HASH_KEY, SECRET, Clock, hardened, naive, textbook, trained
@@ -722,7 +723,7 @@ PATHS = [
 
 
 def test_fuzz(tmp_path, caplog):
-    """Random and mutated bodies, headers and paths: never a 5xx, and what was sent is never in the answer or the log.
+    """Random and mutated bodies, headers and paths: no 5xx, no echo, no growing memory.
 
     A few thousand here; MLSECOPS_FUZZ says how many more.
     """
@@ -736,8 +737,10 @@ def test_fuzz(tmp_path, caplog):
         query_budget=10**6,
     )
     clients = [Client(service.apps[0], service.keys[0]), Client(service.apps[0])]
-    statuses = set()
-    for _ in range(count):
+    statuses, memory, process = set(), 0, psutil.Process()
+    for number in range(count):
+        if number == count // 3:
+            memory = process.memory_info().rss
         headers = []
         if random.random() < 0.3:
             name = random.choice(
@@ -758,6 +761,7 @@ def test_fuzz(tmp_path, caplog):
         assert CANARY.encode() not in answer.body and CANARY not in str(answer.headers)
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert {200, 400, 401, 404, 405, 413, 415, 422} <= statuses
+    assert process.memory_info().rss - memory < 16 << 20  # the limits of this test remember every request
     lines = service.logged().splitlines()
     assert all(isinstance(json.loads(line)["seq"], int) for line in lines)
     assert not any(CANARY in str(json.loads(line)["features"]) for line in lines) and CANARY not in caplog.text
