@@ -293,7 +293,7 @@ threading.Thread(target=_end_with_parent, daemon=True).start()
 exec(compile({code!r}, "<service>", "exec"), globals())
 import socket, uvicorn
 _listener = socket.create_server(("127.0.0.1", 0))
-_options = dict(log_level="error", access_log=False, timeout_graceful_shutdown=1, **{tls!r})
+_options = dict(log_level="error", access_log=False, timeout_graceful_shutdown=1, **{options!r})
 _server = uvicorn.Server(uvicorn.Config(app, **_options))
 print(chr(10) + "port", _listener.getsockname()[1], flush=True)
 _server.run(sockets=[_listener])
@@ -306,12 +306,12 @@ class Service:
     `url` is its address. Also a context manager, which stops it at the end of the block.
     """
 
-    def __init__(self, code: str, folder: Path, certificate: tuple[str, str] | None, timeout: float):
-        tls = dict(zip(("ssl_certfile", "ssl_keyfile"), map(str, certificate or ()), strict=False))
+    def __init__(self, code: str, folder: Path, environment: dict, timeout: float, options: dict):
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter on the lesson's own source
-            [sys.executable, "-I", "-c", _SERVER.format(root=str(ROOT), code=code, tls=tls)],
+            [sys.executable, "-I", "-c", _SERVER.format(root=str(ROOT), code=code, options=options)],
             cwd=folder,
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -332,7 +332,7 @@ class Service:
             self.stop()
             raise RuntimeError(f"the service did not start: {lines[-1]}")
         self.port = int(port)
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.url = f"{'https' if 'ssl_certfile' in options else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def errors(self) -> str:
@@ -371,14 +371,22 @@ def _own_session() -> dict:
     return {"start_new_session": True}
 
 
-def serve(code: str, folder: Path, *, certificate: tuple[str, str] | None = None, timeout: float = 60) -> Service:
+def serve(
+    code: str,
+    folder: Path,
+    *,
+    environment: dict[str, str] | None = None,
+    timeout: float = 60,
+    **options,
+) -> Service:
     """Start a web service that only this computer can reach, in a child process that ends when this one does.
 
     Args:
         code: Python source that defines `app`, an ASGI application. It can import this course's package.
         folder: a `workspace()`; the service's current directory.
-        certificate: files with a certificate and its private key; with them the service speaks TLS.
+        environment: variables that the service finds besides those of this process.
         timeout: seconds until a service that has not come up is killed.
+        options: settings of `uvicorn.Config`, such as `proxy_headers=False`, or `ssl_certfile` and `ssl_keyfile`.
 
     Returns:
         The running `Service`.
@@ -386,7 +394,7 @@ def serve(code: str, folder: Path, *, certificate: tuple[str, str] | None = None
     Raises:
         RuntimeError: the code failed, or took too long; with the last line of its error output.
     """
-    return Service(code, Path(folder), certificate, timeout)
+    return Service(code, Path(folder), environment or {}, timeout, options)
 
 
 # --- displays of what was measured ----------------------------------------------------------------------------------

@@ -55,6 +55,12 @@ def test_it_answers_until_it_is_stopped(tmp_path):
         fetch(service)
 
 
+def test_it_finds_the_variables_given(tmp_path):
+    code = "import os\n" + APP.replace('b"here"', 'os.environ["WORD"].encode()')
+    with serve(code, tmp_path, environment={"WORD": "given"}) as service:
+        assert fetch(service) == "given"
+
+
 def test_two_take_two_ports(tmp_path):
     with serve(APP, tmp_path) as one, serve(APP, tmp_path) as other:
         assert one.port != other.port

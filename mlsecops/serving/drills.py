@@ -73,6 +73,11 @@ def answers_before_body(target, seconds=1.5):
             return False
 
 
+def rotating(number):
+    """Headers of the number-th request of somebody who claims another address each time."""
+    return {"X_Forwarded_For": f"203.0.113.{number % 250}"}
+
+
 def nonsense(person):
     """Fourteen bodies that no honest client sends, by name; ``person`` is an honest one of ten years in Germany."""
     text = json.dumps(person)
@@ -120,23 +125,30 @@ class Thief:
         self.years = [int(known["bounds"]["years_exp"][0]), int(min(known["bounds"]["years_exp"][1], 45))]
 
     def invent(self, count, rng):
-        """Return a DataFrame of ``count`` people who do not exist; ``rng``: a numpy Generator."""
+        """Return a DataFrame of ``count`` invented people, every country equally often; ``rng``: a numpy Generator."""
         people = pd.DataFrame({name: rng.random(count) < 0.5 for name in self.flags})
         years = rng.integers(self.years[0], self.years[1] + 1, count).astype(float)
-        return people.assign(years_exp=years, country=rng.choice(self.countries, count))
+        return people.assign(years_exp=years, country=rng.permutation(np.resize(self.countries, count)))
 
     def effects(self, people):
         """Return a row of inputs per person: years with bends, one column per flag, one per country."""
         bends = [np.maximum(0, people["years_exp"] - knot) / 10 for knot in (0, 5, 10, 15, 20, 30, 40)]
         flags = [people[name].astype(float) for name in self.flags]
-        return np.column_stack([*bends, *flags, *[(people["country"] == name) * 1.0 for name in self.countries]])
+        place = pd.Index(self.countries).get_indexer(people["country"])  # -1 where the country is not known: "Other"
+        place[place < 0] = self.countries.index("Other")
+        return np.column_stack([*bends, *flags, np.eye(len(self.countries))[place]])
 
-    def copy(self, people, salaries):
-        """Fit the effects to the answers (ridge regression on log salary); the copy maps people to log salaries."""
+    def copy(self, people, salaries, careful=True):
+        """Fit the effects to the answers (ridge regression on log salary); the copy maps people to log salaries.
+
+        A ``careful`` thief centers the inputs first, so that a country that was never asked about counts as average.
+        """
         inputs, wanted = self.effects(people), np.log(salaries)
+        middle = inputs.mean(axis=0) if careful else 0.0
+        inputs = inputs - middle
         pull = 0.1 * np.eye(inputs.shape[1])  # keeps effects that were never seen at zero
         found = np.linalg.solve(inputs.T @ inputs + pull, inputs.T @ (wanted - wanted.mean()))
-        return lambda others: self.effects(others) @ found + wanted.mean()
+        return lambda others: (self.effects(others) - middle) @ found + wanted.mean()
 
 
 def listen(target):
@@ -161,14 +173,18 @@ def listen(target):
     return target._replace(service=SimpleNamespace(port=door.getsockname()[1])), heard
 
 
-async def call(app, body, key):
-    """Put one request to an ASGI app in this process, without any server. Returns the messages that it sent."""
+async def call(app, body=None, key=None, *, address=LOOPBACK, path="/predict"):
+    """Put one request to an ASGI app in this process, without any server. Returns the messages that it sent.
+
+    ``body``: bytes, which are posted; without any it is a GET.
+    """
     sent = []
-    headers = [(b"content-type", b"application/json"), (b"x-api-key", key.encode())]
-    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
+    headers = [(b"content-type", b"application/json")] + ([(b"x-api-key", key.encode())] if key else [])
+    scope = {"type": "http", "method": "POST" if body else "GET", "path": path, "query_string": b""}
+    scope |= {"headers": headers, "client": (address, 50_000)}
 
     async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": body or b"", "more_body": False}
 
     async def send(message):
         sent.append(message)
