@@ -277,6 +277,11 @@ class TestAnswers:
         assert len({answer.headers["x-request-id"] for answer in seen.values()}) == len(seen)
         assert seen[405].headers["allow"] == "POST"
 
+    def test_no_redirects(self, tmp_path):
+        """They would repeat the Host header, which the client wrote."""
+        answer = hardened(tmp_path).client()(path="/predict/", headers=[("Host", CANARY)])
+        assert answer.status == 404 and "location" not in answer.headers
+
     def test_a_500_is_not_explained_and_the_log_does_not_quote(self, tmp_path, caplog):
         answer = hardened(tmp_path, model=broken()).client()()
         assert answer.json() == {"error": "internal_error", "request_id": answer.headers["x-request-id"]}
