@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COLAB_TOOLS = {
     "H2a": ("pip-audit", "rapidfuzz", "zizmor"),
     "H2b": ("cyclonedx-python-lib[json-validation]", "picklescan"),
+    "H3": ("pydantic-settings", "uvicorn"),
 }
 
 # Okabe-Ito: eight colors that stay apart for color-blind readers.
@@ -297,6 +298,8 @@ _options = dict(log_level="error", access_log=False, timeout_graceful_shutdown=1
 _server = uvicorn.Server(uvicorn.Config(app, **_options))
 print(chr(10) + "port", _listener.getsockname()[1], flush=True)
 _server.run(sockets=[_listener])
+sys.stderr.flush()
+os._exit(0)  # all is closed; taking torch apart would cost another second
 """
 
 
