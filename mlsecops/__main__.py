@@ -104,6 +104,33 @@ def check_requirements(arguments):
     return worst
 
 
+def train(arguments):
+    """Trains the salary model and saves it, with its prediction interval, where `serve` finds both. Returns 0 or 2."""
+    from mlsecops.salary.dataset import DataError, clean, load_salaries
+    from mlsecops.salary.model import train as fit
+    from mlsecops.salary.storage import save
+    from mlsecops.serving.interval import calibrate, held_out, save_width
+
+    try:
+        frame = clean(load_salaries())
+        model = fit(frame)
+        save(model, arguments.folder)
+        save_width(calibrate(model, held_out(frame)), arguments.folder)
+    except (DataError, OSError) as error:
+        print(plain(error), file=sys.stderr)
+        return UNREADABLE
+    print(f"saved in {plain(arguments.folder)}: R2 {model.metadata['metrics']['r2']:.2f} on held-out rows")
+    return FINE
+
+
+def serve(arguments):
+    """Serves a saved model, hardened. Returns the exit code of `mlsecops.serving.run.serve`."""
+    from mlsecops.serving.run import serve as start
+
+    given = vars(arguments)
+    return start(given["model"], **{name: given[name] for name in ("host", "port", "workers", "tls", "demo")})
+
+
 def main(argv=None):
     """Runs one subcommand; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m mlsecops", description="The course's checks, as commands.")
@@ -116,6 +143,21 @@ def main(argv=None):
         command.add_argument("files", nargs="+", metavar="FILE", help="a file or, for scan-model, a folder")
         command.add_argument("--format", choices=("table", "json"), default="table")
         command.set_defaults(run=run)
+    command = commands.add_parser("train", help="train the salary model and save it for serve")
+    command.add_argument("folder", metavar="DIR")
+    command.set_defaults(run=train)
+    command = commands.add_parser(
+        "serve", help="serve a saved model over HTTP, hardened; configured by SALARY_… variables"
+    )
+    command.add_argument("--model", required=True, metavar="DIR", help="made by the command train")
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    command.add_argument("--workers", type=int, default=1)
+    command.add_argument("--tls", action="store_true", help="with a self-signed certificate, for demonstrations")
+    command.add_argument(
+        "--demo", action="store_true", help="make a secret and an API key for this run, and print the key"
+    )
+    command.set_defaults(run=serve)
     arguments = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")

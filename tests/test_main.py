@@ -98,3 +98,28 @@ def test_starts_without_the_large_libraries(models):
     done = subprocess.run([sys.executable, "-c", code, models / "good.pkl"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("safe")
+
+
+def test_a_model_is_trained_and_served(tmp_path, capsys, monkeypatch):
+    started = {}
+    monkeypatch.setattr(
+        "mlsecops.serving.run.serve", lambda folder, **options: started.update(options, folder=folder) or 7
+    )
+    assert main(["train", str(tmp_path / "model")]) == 0
+    assert "R2 0.4" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "model").iterdir()} >= {
+        "model.safetensors",
+        "metadata.json",
+        "interval.json",
+    }
+    assert main(["serve", "--model", str(tmp_path / "model"), "--port", "0", "--demo"]) == 7
+    assert started == {
+        "folder": str(tmp_path / "model"), "host": "127.0.0.1", "port": 0, "workers": 1, "tls": False, "demo": True
+    }  # fmt: skip
+
+
+def test_serving_a_folder_without_a_model_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SALARY_SECRET", "x" * 40)
+    assert main(["serve", "--model", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("cannot serve: ") and error.count("\n") == 1
