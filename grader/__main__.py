@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when every input has its row, 1 when the machinery failed, 2 for a wrong call, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
+    before = signal.signal(signal.SIGINT, _interrupt)
     try:
         if options.command == "new-key":
             seeds.new_key(options.file)
@@ -61,6 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("grader: interrupted. Finished results are whole; --resume continues.", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(*_) -> None:
+    # A second Ctrl-C would break into the tidying up that the first one began, and could leave a lock held for ever.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _grade(options: argparse.Namespace) -> int:
