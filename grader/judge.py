@@ -6,6 +6,7 @@ data of limited size, see `mlsecops/codec.py`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import threading
@@ -23,6 +24,7 @@ from grader.rooms import Watch
 from grader.submissions import Notebook, Submission
 from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict
+from mlsecops.questions.conversation import StoppedError
 
 # A worker interrupts its own cells and calls; when it does not (anymore), it is ended this much later.
 _GRACE = 1.0
@@ -91,15 +93,12 @@ class Examination:
         self._skipped: set[int] = set()
         for _ in range(_MAX_STARTS):
             try:
-                with self._new_session() as session, self.watch.over(session):
-                    self.layers = session.layers
-                    # The clock starts with the first worker; starting more of them is the submission's own doing.
-                    self._until = min(self._until, monotonic() + self.limits.seconds)
+                with contextlib.ExitStack() as self._open:
+                    self._sessions: list[Session] = []
                     try:
-                        self._run_cells(session)
-                        self._ask_all(session)
+                        self._ask_all(self._instance(0))
                     finally:
-                        if session.channel.extra:
+                        if any(session.channel.extra for session in self._sessions):
                             self.flags.add("unasked-lines")
                 break
             except _LostError as lost:
@@ -110,6 +109,19 @@ class Examination:
         reason = "_died" if self.incidents and self.incidents[-1] == "died" else "_timeout"
         for question in self.questions:
             self._give_up(question, reason)
+
+    def _instance(self, number: int) -> Session:
+        """The worker of this number, with the notebook's cells run. Most submissions have one; a question about a
+        service that runs twice takes another, since only what two processes do not share tells them apart."""
+        while len(self._sessions) <= number:
+            session = self._open.enter_context(self._new_session())
+            self._open.enter_context(self.watch.over(session))
+            self._sessions.append(session)
+            self.layers = session.layers
+            # The clock starts with the first worker; starting more of them is the submission's own doing.
+            self._until = min(self._until, monotonic() + self.limits.seconds)
+            self._run_cells(session)
+        return self._sessions[number]
 
     def _new_session(self) -> Session:
         for patience in (0.2, 1.0):
@@ -139,13 +151,12 @@ class Examination:
             if question.id in self.answers:
                 continue
             collected: list[Answer] = []
-            flooded, before = False, session.channel.received
+            flooded, self._before = False, self._received()
             session.markers.read()  # what earlier cells left is no answer
             try:
                 for arguments in self.cases[question.id]["inputs"]:
-                    answer = self._ask(session, {"call": question.entry, "args": arguments})
-                    # All answers to a question together may be as large as one; they are kept until it is judged.
-                    too_much = session.channel.received - before > codec.MAX_BYTES
+                    answer = self._put(session, question, arguments)
+                    too_much = self._too_much()
                     answer = Answer(error="_too_large") if too_much else answer
                     fired, full = session.markers.read()
                     flooded = flooded or full
@@ -167,6 +178,34 @@ class Examination:
                     collected = [Answer(error="_too_large")]
                 self.answers[question.id] = collected
                 self._give_up(question, collected[-1].error if collected else "_missing")
+
+    def _put(self, session: Session, question: Question, arguments: list) -> Answer:
+        """Put one input to what the learner wrote."""
+        if question.play is None:
+            return self._ask(session, {"call": question.entry, "args": arguments})
+        try:
+            return Answer(question.play(self._order, *codec.decode(arguments)))
+        except StoppedError as stopped:
+            for number in range(len(self._sessions)):  # one of them may be in the middle of something
+                with contextlib.suppress(StoppedError):
+                    self._order(number, {"abandon": True})
+            return stopped.answer
+
+    def _order(self, instance: int, content: dict) -> dict:
+        """One order to one instance of the learner's service, and the event it ends in; see `conversation.Order`."""
+        answer = self._ask(self._instance(instance), {"order": codec.encode(content)})
+        if self._too_much():
+            raise StoppedError(Answer(error="_too_large"))
+        if answer.error in _OURS or (not answer.error and not isinstance(answer.value, dict)):
+            raise StoppedError(answer if answer.error else Answer(error="_uncodable"))
+        return {"event": "error", "error": answer.error, "message": answer.message} if answer.error else answer.value
+
+    def _too_much(self) -> bool:
+        """All answers to a question together may be as large as one; they are kept until it is judged."""
+        return self._received() - self._before > codec.MAX_BYTES
+
+    def _received(self) -> int:
+        return sum(session.channel.received for session in self._sessions)
 
     def _give_up(self, question: Question, reason: str) -> None:
         answers = self.answers.setdefault(question.id, [])

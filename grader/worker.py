@@ -3,8 +3,9 @@
 Everything in this process belongs to the learner's code, which can change any of it. So nothing here is trusted: the
 judge only ever reads answers, and an answer that is made up is no better than one that is computed.
 
-One request per line, `{"id", "cell"}` or `{"id", "call", "args"}`; one answer per request, `{"id", "value"}` or
-`{"id", "error", "message"}`.
+One request per line, `{"id", "cell"}`, `{"id", "call", "args"}` or `{"id", "order"}` (see `mlsecops/stage.py`); one
+answer per request, `{"id", "value"}` or `{"id", "error", "message"}`. While an order is carried out, each of its events
+is the answer to one request, and the next request holds the order that answers the event.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from mlsecops import codec
+from mlsecops.stage import MissingError, Stage
 
 
 class _TimeUp(BaseException):
@@ -67,46 +69,86 @@ def serve(requests: BinaryIO, answers: BinaryIO, shell: Shell, step: float, mark
         step: seconds that one cell or call may take before it is interrupted.
         marker: path for `MLSECOPS_MARKER`, set again before each request.
     """
-    own_process = os.getpid()
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, _interrupt)
-    for line in requests:
+    line = _Line(requests, answers, step, marker)
+    stage = Stage(shell.user_ns.get)
+    while request := line.next():
+        line.answer(_run(request, shell, stage, line))
+
+
+class _Line:
+    """The worker's end of the line to the judge."""
+
+    def __init__(self, requests: BinaryIO, answers: BinaryIO, step: float, marker: str):
+        self._requests, self._answers, self._step, self._marker = requests, answers, step, marker
+        self._own_process, self._number = os.getpid(), 0
+
+    def next(self) -> dict | None:
+        """Wait for a request; None when the other side has hung up."""
+        line = self._requests.readline()
+        if not line:
+            return None
         request = json.loads(line)
-        os.environ["MLSECOPS_MARKER"] = marker
-        answer = _run(request, shell, step)
-        if os.getpid() != own_process:
+        self._number = request["id"]
+        os.environ["MLSECOPS_MARKER"] = self._marker
+        return request
+
+    def answer(self, answer: dict) -> None:
+        """Answer the last request."""
+        if os.getpid() != self._own_process:
             # A fork made by the learner's code came back to here; it must not take the original's requests.
             os._exit(0)
-        line = codec.dumps({"id": request["id"], **answer})
+        line = codec.dumps({"id": self._number, **answer})
         if len(line) > codec.MAX_BYTES:
-            line = codec.dumps({"id": request["id"], "error": "_too_large", "message": ""})
-        answers.write(line)
-        answers.flush()
+            line = codec.dumps({"id": self._number, "error": "_too_large", "message": ""})
+        self._answers.write(line)
+        self._answers.flush()
+
+    def exchange(self, event: dict) -> dict:
+        """Tell an event in the middle of an order, and wait for the order that answers it; the wait is not timed."""
+        value = codec.encode(event)
+        self.alarm(0)
+        self.answer({"value": value})
+        request = self.next()
+        if request is None:
+            os._exit(0)
+        self.alarm(self._step)
+        return codec.decode(request["order"])
+
+    @contextlib.contextmanager
+    def timed(self):
+        """Interrupt what takes longer than a step."""
+        self.alarm(self._step)
+        try:
+            yield
+        finally:
+            self.alarm(0)
+
+    @staticmethod
+    def alarm(seconds: float) -> None:
+        """Set or, with 0, stop the alarm."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _interrupt(*_: object) -> None:
     raise _TimeUp
 
 
-@contextlib.contextmanager
-def _alarm(step: float):
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    signal.setitimer(signal.ITIMER_REAL, step)
+def _run(request: dict, shell: Shell, stage: Stage, line: _Line) -> dict:
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _run(request: dict, shell: Shell, step: float) -> dict:
-    try:
-        with _alarm(step):
-            return _run_cell(shell, request["cell"]) if "cell" in request else _run_call(shell, request)
+        with line.timed():
+            if "cell" in request:
+                return _run_cell(shell, request["cell"])
+            if "order" in request:
+                return _coded(stage.perform(codec.decode(request["order"]), line.exchange))
+            return _run_call(shell, request)
     except _TimeUp:
         _end_leftovers()
         return {"error": "_timeout", "message": ""}
+    except MissingError:
+        return {"error": "_missing", "message": ""}
     except BaseException as error:
         return _describe(error)
 
@@ -122,10 +164,14 @@ def _run_cell(shell: Shell, code: str) -> dict:
 def _run_call(shell: Shell, request: dict) -> dict:
     function = shell.user_ns.get(request["call"])
     if not callable(function):
-        return {"error": "_missing", "message": ""}
+        raise MissingError(request["call"])
     value = function(*codec.decode(request["args"]))
     if inspect.iscoroutine(value):
         value = asyncio.run(value)
+    return _coded(value)
+
+
+def _coded(value: object) -> dict:
     try:
         return {"value": codec.encode(value)}
     except codec.TooLargeError as error:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
+import dataclasses
 import hashlib
 import html
 import os
+import queue
 import re
 import secrets
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +27,15 @@ from IPython.display import display
 
 from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict, question, questions_of
+from mlsecops.questions.conversation import StoppedError
 from mlsecops.questions.pickles import MARKER
+from mlsecops.stage import MissingError, Stage
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without what is easily misread
 NOT_THE_GRADE = "Practice is not the grade: a grading draws other data, and families of cases that are not shown here."
 DOTS = {1: "●○○", 2: "●●○", 3: "●●●"}
 NOTHING = Verdict(0.0, "")
+STEP = 10  # seconds that a service may take over one step; a grading gives as many
 LONGEST_MESSAGE = 300  # characters of an exception's text
 
 _token = ""
@@ -133,7 +140,7 @@ def practice(asked: Question, function: Callable, token: str) -> tuple[Verdict, 
     """Run one function on the practice data of a token and judge it; nothing is shown."""
     inputs, truth = _data(asked, token)
     with _marker() as fired:
-        answers = [_answer(function, arguments, fired) for arguments in inputs]
+        answers = [_answer(asked, function, arguments, fired) for arguments in inputs]
     return asked.judge(answers, truth), answers
 
 
@@ -155,21 +162,98 @@ def _checked(asked: Question, function) -> Card:
     return Card(asked, "done", verdict, " ".join(notes))
 
 
-def _answer(function, arguments, fired: Callable[[], frozenset]) -> Answer:
+def _answer(asked: Question, function, arguments, fired: Callable[[], frozenset]) -> Answer:
     before = fired()
-    value, error, message = None, "", ""
     try:
-        value = function(*copy.deepcopy(arguments))
-        if value is ...:
-            raise NotImplementedError
-        value = codec.round_trip(value)
-    except codec.UncodableError as reason:
-        error, message, value = "_uncodable", str(reason), None
-    except Exception as reason:
-        error, message, value = type(reason).__name__, str(reason)[:LONGEST_MESSAGE], None
-    except SystemExit:
-        error, message = "_died", "the function ended the program"
-    return Answer(value, error, message, fired() - before)
+        if asked.play is None:
+            value = function(*copy.deepcopy(arguments))
+            if value is ...:
+                raise NotImplementedError
+            answer = Answer(codec.round_trip(value))
+        else:
+            answer = Answer(_played(asked, function, arguments))
+    except StoppedError as stopped:
+        answer = stopped.answer
+    except (Exception, SystemExit) as error:
+        answer = _failed(error)
+    return dataclasses.replace(answer, fired=fired() - before)
+
+
+def _failed(error: BaseException) -> Answer:
+    if isinstance(error, codec.UncodableError):
+        return Answer(error="_uncodable", message=str(error))
+    if isinstance(error, SystemExit):
+        return Answer(error="_died", message="the function ended the program")
+    if isinstance(error, MissingError):
+        return Answer(error="_missing", message=str(error))
+    return Answer(error=type(error).__name__, message=str(error)[:LONGEST_MESSAGE])
+
+
+def _played(asked: Question, function, arguments) -> object:
+    """Let a question talk with the function, and with others of the same notebook. A service that runs twice has both
+    instances in this one process here; a grading gives each a process of its own."""
+    known = {**getattr(function, "__globals__", {}), asked.entry: function}
+    instances: dict[int, _Actor] = {}
+
+    def order(instance: int, content: dict) -> dict:
+        if instance not in instances:
+            instances[instance] = _Actor(known.get)
+        return instances[instance].ask(content)
+
+    try:
+        return asked.play(order, *copy.deepcopy(arguments))
+    finally:
+        for actor in instances.values():
+            actor.end()
+
+
+class _Actor(threading.Thread):
+    """A stage in a thread of its own, so that the learner's code can be held between an event and the next order."""
+
+    def __init__(self, find: Callable[[str], object]):
+        super().__init__(daemon=True)
+        self._stage = Stage(find)
+        self._orders: queue.SimpleQueue = queue.SimpleQueue()
+        self._events: queue.SimpleQueue = queue.SimpleQueue()
+        self.start()
+
+    def ask(self, order: dict) -> dict:
+        """One order, and the event that comes of it; see `conversation.Order`."""
+        self._orders.put(codec.round_trip(order))
+        try:
+            answer = self._events.get(timeout=STEP)
+        except queue.Empty:
+            raise StoppedError(Answer(error="_timeout", message=f"nothing came for {STEP} seconds")) from None
+        if isinstance(answer, dict):
+            return answer
+        failed = _failed(answer)
+        if failed.error.startswith("_"):
+            raise StoppedError(failed)
+        return {"event": "error", "error": failed.error, "message": failed.message}
+
+    def run(self) -> None:
+        """Carry out orders until None comes."""
+        while (order := self._orders.get()) is not None:
+            try:
+                event = codec.round_trip(self._stage.perform(order, self._exchange))
+            except BaseException as error:
+                event = error
+            self._events.put(event)
+        self._stage.close()
+
+    def _exchange(self, event: dict) -> dict:
+        self._events.put(codec.round_trip(event))
+        if (order := self._orders.get()) is None:
+            self._orders.put(None)
+            return {"abandon": True}
+        return order
+
+    def end(self) -> None:
+        """Let the thread end: at once when it waits, and where the learner's code is busy, by an exception in it."""
+        self._orders.put(None)
+        self.join(0.05)
+        if self.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(SystemExit))
 
 
 @contextlib.contextmanager

@@ -133,10 +133,10 @@ def test_a_left_over_line_would_be_noticed(path):
 def test_outputs_and_hidden_metadata_stay_behind(path):
     source = read(path)
     cell = next(cell for cell in source["cells"] if "solution" in tags(cell))
-    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "the answer is 42"}]
-    cell["metadata"]["note"] = "the answer is 42"
-    source["metadata"]["note"] = "the answer is 42"
-    assert "42" not in json.dumps(labs.blank(source, path.name, ADDRESS)).replace("4.2", "")
+    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "the answer is swordfish"}]
+    cell["metadata"]["note"] = "the answer is swordfish"
+    source["metadata"]["note"] = "the answer is swordfish"
+    assert "swordfish" not in json.dumps(labs.blank(source, path.name, ADDRESS))
 
 
 @pytest.mark.parametrize("damage", ("no region", "no end", "no stub"))
@@ -261,6 +261,7 @@ def test_a_student_copy_holds_no_solution_no_grader_and_no_tests_of_them(course,
         ".gitignore",
         "labs/H2a_lab.ipynb",
         "labs/H2b_lab.ipynb",
+        "labs/H3_lab.ipynb",
         "mlsecops/check.py",
         "pyproject.toml",
         "tests/test_lesson.py",

@@ -19,9 +19,10 @@ from mlsecops.questions.scoring import Case, balance, gate, recognized
 from tests.mutants import solved
 from tests.mutants.h2a import MUTANTS as H2A
 from tests.mutants.h2b import MUTANTS as H2B
+from tests.mutants.h3 import MUTANTS as H3
 
 QUESTIONS = [asked for lab in LABS for asked in questions_of(lab)]
-MUTANTS = H2A + H2B
+MUTANTS = H2A + H2B + H3
 SEEDS = (1, 2, 3)
 ids = [asked.id for asked in QUESTIONS]
 every_question = pytest.mark.parametrize("asked", QUESTIONS, ids=ids)
@@ -31,7 +32,7 @@ both = pytest.mark.parametrize("hidden", (False, True), ids=("practice", "hidden
 def verdict_of(asked, function, seed, hidden):
     inputs, truth = asked.generate(np.random.default_rng(seed), hidden=hidden)
     with check._marker() as fired:
-        answers = [check._answer(function, arguments, fired) for arguments in inputs]
+        answers = [check._answer(asked, function, arguments, fired) for arguments in inputs]
     return asked.judge(answers, truth)
 
 
@@ -277,7 +278,7 @@ def test_public_messages_hold_nothing_of_the_inputs(asked):
     for mutant in mutants:
         inputs, truth = asked.generate(np.random.default_rng(1), hidden=True)
         with check._marker() as fired:
-            answers = [check._answer(mutant.function(), arguments, fired) for arguments in inputs]
+            answers = [check._answer(asked, mutant.function(), arguments, fired) for arguments in inputs]
         verdict = asked.judge(answers, truth)
         words = {kind for case in truth["cases"] for kind in kinds(case) if len(kind) > 8}
         assert not [word for word in words if word in verdict.message], verdict.message
@@ -320,7 +321,7 @@ def test_a_question_is_complete(asked):
 
 
 def test_a_judge_needs_nothing_heavy():
-    code = "import sys; from mlsecops.questions import questions_of\nfor lab in ('H2a', 'H2b'): questions_of(lab)\n"
+    code = f"import sys; from mlsecops.questions import questions_of\nfor lab in {LABS}: questions_of(lab)\n"
     code += "print(sorted({'torch', 'pandas', 'numpy', 'joblib', 'cyclonedx', 'cryptography'} & set(sys.modules)))"
     root = importlib.import_module("mlsecops").__path__[0] + "/.."
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-LABS = ("H2a", "H2b")
+LABS = ("H2a", "H2b", "H3")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Answer:
 
     Attributes:
         value: what the function returned, after a trip through the codec (None, bool, int, float, str, bytes, list,
-            dict with str keys, numpy arrays); None when it raised.
+            dict with str keys, numpy arrays); None when it raised. Where a question has a `play`, what that saw.
         error: name of the exception it raised (`"ValueError"`), or "" when it returned. Names starting with an
             underscore are ours: `"_missing"` (never defined), `"_timeout"`, `"_died"`, `"_uncodable"` (the answer is
             not plain data), `"_too_large"`.
@@ -71,6 +71,9 @@ class Question:
             other shape it likes (codec values too). Practice leaves `hidden` alone; a grading sets it, and the draw
             then also holds families of cases that practice never shows.
         judge: `judge(answers, truth) -> Verdict` with one `Answer` per input, in order.
+        play: None where an input is put to the learner's function as the arguments of one call. Else
+            `play(order, *arguments) -> value`, which talks with what the learner wrote, event by event (see
+            `conversation`), and returns what was seen.
     """
 
     id: str
@@ -86,6 +89,7 @@ class Question:
     generate: Callable[[Any], tuple[list[tuple], Any]]
     judge: Callable[[Sequence[Answer], Any], Verdict]
     misconceptions: Mapping[str, str] = field(default_factory=dict)
+    play: Callable[..., Any] | None = None
 
     @property
     def lab(self) -> str:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from mlsecops.questions import LABS, question
 from tests.attacks.test_attacks import ROOT, namespaces_allowed, notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the jail is Linux only; elsewhere grading is partial")
@@ -61,6 +62,162 @@ def load_restricted(data, allowed):
 """,
 }
 
+# What a hostile service tries; the question it is about, and the points that are still earned there.
+HOSTILE_SERVICES = {
+    "knows-the-grader": (
+        "h3-q3",
+        0,
+        """
+import gc, sys
+def guarded(keys, most, inner):
+    async def app(scope, receive, send):
+        stage = next(o for o in gc.get_objects() if type(o).__name__ == 'Stage')
+        stage._tell = lambda event: {'reply': {'type': 'http.request', 'body': b''}, 'script': []}
+        await inner(scope, receive, send)
+        del stage._tell
+        frame, found = sys._getframe(), []
+        while frame:
+            found += [k for k in ('script', 'text', 'truth', 'case') if k in frame.f_locals]
+            frame = frame.f_back
+        assert not found, 'LOOT ' + str(found)
+        await reply(send, 200 if 'grader.worker' in sys.modules else 401, {})
+    return app
+""",
+    ),
+    "sleeps": (
+        "h3-q1",
+        0,
+        """
+import time
+def make_service(headers, predict):
+    async def app(scope, receive, send): time.sleep(3600)
+    return app
+""",
+    ),
+    "streams-for-ever": (
+        "h3-q1",
+        0,
+        """
+def make_service(headers, predict):
+    async def app(scope, receive, send):
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+        while True: await send({'type': 'http.response.body', 'body': b'x' * 100, 'more_body': True})
+    return app
+""",
+    ),
+    "streams-whatever-happens": (
+        "h3-q1",
+        0,
+        """
+def make_service(headers, predict):
+    async def app(scope, receive, send):
+        while True:
+            try: await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+            except BaseException: pass
+    return app
+""",
+    ),
+    "gigabytes": (
+        "h3-q1",
+        0,
+        """
+def make_service(headers, predict):
+    async def app(scope, receive, send):
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+        await send({'type': 'http.response.body', 'body': b'x' * 1_000_000_000})
+    return app
+""",
+    ),
+    "gigabytes-in-parts": (
+        "h3-q1",
+        0,
+        """
+def make_service(headers, predict):
+    async def app(scope, receive, send):
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+        for _ in range(1000): await send({'type': 'http.response.body', 'body': b'x' * 2_000_000, 'more_body': True})
+    return app
+""",
+    ),
+    "says-what-it-did": (
+        "h3-q3",
+        0,
+        """
+import json, os, socket, stat
+def guarded(keys, most, inner):
+    async def app(scope, receive, send):
+        for fd in range(3, 256):
+            try: there = stat.S_ISSOCK(os.fstat(fd).st_mode)
+            except OSError: continue
+            if there:
+                for event in ({'event': 'inner'}, {'event': 'done'}, {'event': 'send', 'message': 0}, {'event': 7}, []):
+                    os.write(fd, b''.join(json.dumps({'id': n, 'value': event}).encode() + b'\\n' for n in range(2000)))
+    return app
+""",
+    ),
+    "odd-events": (
+        "h3-q7",
+        0,
+        """
+def quiet(inner, log):
+    async def app(scope, receive, send):
+        for odd in (None, 7, [], {'type': 'http.response.start', 'status': '200', 'headers': [1]},
+                    {'type': 'http.response.start', 'status': 10 ** 4000, 'headers': {'a': 'b'}},
+                    {'type': 'http.response.body', 'body': 10 ** 12}):
+            await send(odd)
+    return app
+""",
+    ),
+    "fills-the-storage": (
+        "h3-q4",
+        0,
+        """
+def limited(limit, seconds, inner, clock, storage):
+    async def app(scope, receive, send):
+        for number in range(10 ** 6): await storage.set(f'{clock()} {number}', 'x' * 2_000_000)
+    return app
+""",
+    ),
+    # Only two processes tell this one from a service that counts in the storage.
+    "counts-in-a-global": (
+        "h3-q4",
+        (0.3, 0.9),
+        """
+passed = {}
+def limited(limit, seconds, inner, clock, storage):
+    async def app(scope, receive, send):
+        who, now = scope['client'][0], clock()
+        times = passed[who] = [time for time in passed.get(who, []) if time > now - seconds]
+        if len(times) >= limit: return await reply(send, 429, {}, [(b'retry-after', b'%d' % math.ceil(seconds))])
+        times.append(now)
+        await inner(scope, receive, send)
+    return app
+""",
+    ),
+    # The budgets are right all the same: 0.4 of the question.
+    "searches-for-the-model": (
+        "h3-q8",
+        0.4,
+        """
+import gc
+def steal(known, ask):
+    found = [o for o in gc.get_objects() if isinstance(o, dict) and ('pace' in o or 'salaries' in o or 'curve' in o)]
+    assert not found, 'LOOT ' + str(found)[:200]
+    return lambda people: [ask(person) for person in people]
+""",
+    ),
+    "asks-for-ever": (
+        "h3-q8",
+        0.4,
+        """
+def steal(known, ask):
+    while True:
+        try: ask({})
+        except RuntimeError: pass
+""",
+    ),
+}
+
 
 def cells(folder, lab):
     """The code cells of a lab of the course."""
@@ -73,13 +230,15 @@ def graded(tmp_path_factory):
     place = tmp_path_factory.mktemp("real")
     subprocess.run([sys.executable, "-m", "grader", "new-key", str(place / "key")], cwd=ROOT, check=True)
     rows = {}
-    for lab in ("H2a", "H2b"):
+    for lab in LABS:
         subs, out = place / lab, place / f"out{lab}"
         subs.mkdir()
         solution = cells("solutions", lab)
         made = {"solution": solution, "blank": cells("labs", lab), "from-the-end": [*solution, *solution[:0:-1]]}
         if lab == "H2b":
             made |= {name: [*solution, LOOK, text] for name, text in AROUND_THE_UNPICKLER.items()}
+        if lab == "H3":
+            made |= {name: [*solution, text] for name, (_, _, text) in HOSTILE_SERVICES.items()}
         for name, texts in made.items():
             (subs / f"{name}.ipynb").write_text(notebook(texts))
         command = [sys.executable, "-m", "grader", "grade", str(subs), "--lab", lab, "--out", str(out)]
@@ -90,10 +249,12 @@ def graded(tmp_path_factory):
         assert done.returncode == 0, done.stderr
         with (out / "grades.csv").open(encoding="utf-8") as file:
             rows[lab] = {row["student"]: row for row in csv.DictReader(file)}
+        for result in (out / "results").glob("*.json"):
+            assert "LOOT" not in result.read_text(encoding="utf-8"), result.stem
     return rows
 
 
-@pytest.mark.parametrize("lab", ("H2a", "H2b"))
+@pytest.mark.parametrize("lab", LABS)
 def test_solution_blank_and_order(graded, lab):
     scores = {name: row["score"] for name, row in graded[lab].items()}
     assert (scores["solution"], scores["blank"], scores["from-the-end"]) == ("100", "0", "100")
@@ -103,3 +264,17 @@ def test_solution_blank_and_order(graded, lab):
 def test_looking_afterwards_earns_nothing_even_where_no_payload_can_tell(graded, way):
     assert graded["H2b"][way]["h2b-q4"] == "0"
     assert graded["H2b"][way]["score"] == "80"
+
+
+@pytest.mark.parametrize("name", HOSTILE_SERVICES)
+def test_a_hostile_service_earns_nothing_and_costs_its_own_question_only(graded, name):
+    asked, share, _ = HOSTILE_SERVICES[name]
+    low, high = share if isinstance(share, tuple) else (share, share)
+    row, points = graded["H3"][name], question(asked).points
+    assert low * points <= float(row[asked]) <= high * points
+    assert float(row["score"]) == pytest.approx(100 - points + float(row[asked]))
+
+
+def test_what_a_hostile_service_does_is_on_record(graded):
+    statuses = {name: graded["H3"][name]["status"] for name in HOSTILE_SERVICES}
+    assert statuses["sleeps"] == statuses["streams-whatever-happens"] == "timeout"
