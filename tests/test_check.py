@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -134,6 +136,64 @@ def test_the_marker_is_gone_afterwards(monkeypatch):
     monkeypatch.setenv(practice.MARKER, "elsewhere")
     practice.practice(question("h2b-q4"), lambda data, allowed: "x", "a")
     assert os.environ[practice.MARKER] == "elsewhere"
+
+
+# --- services ---
+
+
+def service(app):
+    """A function that returns this app, whatever it is called with."""
+    return lambda *policy_and_tools: app
+
+
+async def sleeps(scope, receive, send):
+    time.sleep(1.5)
+
+
+async def never_done(scope, receive, send):
+    while True:
+        await receive()
+
+
+def test_a_service_gets_full_marks_and_a_wrong_one_hears_what_came(capsys):
+    assert "[FULL MARKS]" in card(capsys, "h3-q3", solved("h3-q3"))
+    shown = card(capsys, "h3-q3", lambda keys, most, inner: inner)
+    assert "[0 %]" in shown and "the app behind was called" in shown
+    number = int(re.search(r'case\("h3-q3", (\d+)\)', shown)[1])
+    assert practice.case("h3-q3", number)[0]["request"]["path"] == "/predict"
+
+
+def test_what_came_out_of_a_service_is_named(capsys):
+    async def breaks(scope, receive, send):
+        raise KeyError("here")
+
+    assert "`KeyError` came out of it" in card(capsys, "h3-q1", service(breaks))
+    assert "no answer" in card(capsys, "h3-q7", service(lambda *scope_and_channels: None))
+    assert "[TODO]" in card(capsys, "h3-q1", service(...))
+
+
+def test_a_service_that_takes_too_long_or_never_stops_is_left_behind(capsys, monkeypatch):
+    monkeypatch.setattr(practice, "STEP", 0.3)
+    before = threading.active_count()
+    assert "_timeout" in card(capsys, "h3-q1", lambda headers, predict: sleeps)
+    assert "endless" in card(capsys, "h3-q1", lambda headers, predict: never_done)
+
+    def spins(headers, predict):
+        while True:
+            pass
+
+    assert "_timeout" in card(capsys, "h3-q1", spins)
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline, "a thread goes on"
+        time.sleep(0.05)
+
+
+def test_half_of_an_answer_counts_for_a_half(capsys):
+    """A thief without the defender beside it; in a notebook both stand in the same space."""
+    space = {"steal": solved("h3-q8")}
+    exec("def thief(known, ask):\n    return steal(known, ask)", space)
+    assert "[60 %]" in card(capsys, "h3-q8", space["thief"])
 
 
 # --- hints and report ---

@@ -206,3 +206,40 @@ def _bytes(value: Any) -> bytes:
 def _failed(event: dict) -> Answer:
     error = event.get("error")
     return Answer(error=error if isinstance(error, str) else "Exception", message=str(event.get("message", ""))[:300])
+
+
+# --- reading what was seen -------------------------------------------------------------------------------------------
+
+
+def transcript(value: Any) -> dict:
+    """What `Conductor.request` returned, out of an answer; of anything else, a request to which nothing happened."""
+    whole = isinstance(value, dict) and value.keys() >= UNSEEN.keys() and isinstance(value["headers"], list)
+    return value if whole else {**UNSEEN}
+
+
+def transcripts(answer: Answer, count: int) -> list[dict]:
+    """The same for a scene of `count` requests."""
+    values = answer.value if isinstance(answer.value, list) and len(answer.value) == count else [None] * count
+    return [transcript(value) for value in values]
+
+
+def header_values(seen: dict, name: str) -> list[str]:
+    """All values of a header of the answer."""
+    return [value for key, value in seen["headers"] if key == name.lower()]
+
+
+def answered(seen: dict, status: int) -> bool:
+    """A whole answer came, with this status."""
+    return seen["status"] == status and seen["complete"] and not seen["error"]
+
+
+def got_through(seen: dict, text: str) -> bool:
+    """The app behind was called once, and its answer came out."""
+    return answered(seen, 200) and seen["inner"] == 1 and seen["body"] == text.encode()
+
+
+def told_to_wait(seen: dict, most: float) -> bool:
+    """Refused with 429, and told how many seconds to wait: a whole number, `most` at the most."""
+    after = header_values(seen, "retry-after")
+    sensible = len(after) == 1 and after[0].isascii() and after[0].isdigit() and 1 <= int(after[0][:9]) <= most
+    return answered(seen, 429) and seen["inner"] == 0 and sensible

@@ -17,7 +17,17 @@ import string
 import unicodedata
 
 from mlsecops.questions import Question, Verdict
-from mlsecops.questions.conversation import UNSEEN, Conductor, RefusedError, StoppedError
+from mlsecops.questions.conversation import (
+    Conductor,
+    RefusedError,
+    StoppedError,
+    answered,
+    got_through,
+    header_values,
+    told_to_wait,
+    transcript,
+    transcripts,
+)
 from mlsecops.questions.scoring import Case, balance, draws, graded, shown, told
 
 # What the lab's cells import; the grader has it ready before the first submission.
@@ -57,39 +67,7 @@ def _answers_with(text: str, status: int = 200, headers=((b"content-type", b"tex
     return [["send", start], ["send", {"type": "http.response.body", "body": text.encode()}]]
 
 
-# --- what was seen --------------------------------------------------------------------------------------------------
-
-
-def _seen(value) -> dict:
-    """A transcript of one request, or one in which nothing happened."""
-    whole = isinstance(value, dict) and value.keys() >= UNSEEN.keys() and isinstance(value["headers"], list)
-    return value if whole else {**UNSEEN}
-
-
-def _all_seen(answer, count: int) -> list[dict]:
-    """The transcripts of a scene of several requests."""
-    values = answer.value if isinstance(answer.value, list) and len(answer.value) == count else [None] * count
-    return [_seen(value) for value in values]
-
-
-def _values(seen: dict, name: str) -> list[str]:
-    return [value for key, value in seen["headers"] if key == name.lower()]
-
-
-def _answered(seen: dict, status: int) -> bool:
-    return seen["status"] == status and seen["complete"] and not seen["error"]
-
-
-def _got_through(seen: dict, text: str) -> bool:
-    """The app behind was called once, and its answer came out."""
-    return _answered(seen, 200) and seen["inner"] == 1 and seen["body"] == text.encode()
-
-
-def _waits(seen: dict, most: float) -> bool:
-    """Refused with 429, and told how long to wait."""
-    after = _values(seen, "retry-after")
-    sensible = len(after) == 1 and after[0].isascii() and after[0].isdigit() and 1 <= int(after[0][:9]) <= most
-    return _answered(seen, 429) and seen["inner"] == 0 and sensible
+# --- in words for a card ---------------------------------------------------------------------------------------------
 
 
 def _came(answer, seen: dict) -> str:
@@ -224,12 +202,12 @@ def _parsed(body: bytes):
 def _service_judge(answers, truth):
     cases, crowned, statuses = [], [], []
     for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
-        seen, status = _seen(answer.value), case["status"]
-        right = _answered(seen, status)
+        seen, status = transcript(answer.value), case["status"]
+        right = answered(seen, status)
         if status == 200:
             right = right and _same(_parsed(seen["body"]), {"predicted_salary_usd": case["salary"]})
         right = right and case["secret"].encode() not in seen["body"]
-        crowned.append(all(_values(seen, name) == [value] for name, value in truth["headers"].items()))
+        crowned.append(all(header_values(seen, name) == [value] for name, value in truth["headers"].items()))
         statuses.append(seen["status"])
         wanted = f"status {status}" + ("" if status != 200 else " and the prediction")
         came = _came(answer, seen) + ("" if crowned[-1] or seen["status"] is None else ", headers missing or doubled")
@@ -504,13 +482,13 @@ def _guard_play(order, scene):
 def _guard_judge(answers, truth):
     cases, unread, unchallenged, late = [], 0, 0, 0
     for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
-        seen, due = _seen(answer.value), case["due"]
+        seen, due = transcript(answer.value), case["due"]
         if due == "pass":
-            right, wanted = _got_through(seen, case["text"]) and seen["read"] == case["body"], "the app's answer"
-            unread += _got_through(seen, case["text"]) and seen["read"] != case["body"]
+            right, wanted = got_through(seen, case["text"]) and seen["read"] == case["body"], "the app's answer"
+            unread += got_through(seen, case["text"]) and seen["read"] != case["body"]
         else:
-            refused = _answered(seen, int(due)) and seen["inner"] == 0 and seen["reads"] <= case["reads"]
-            challenged = due != "401" or len(_values(seen, "www-authenticate")) == 1
+            refused = answered(seen, int(due)) and seen["inner"] == 0 and seen["reads"] <= case["reads"]
+            challenged = due != "401" or len(header_values(seen, "www-authenticate")) == 1
             unchallenged += refused and not challenged
             late += due == "413" and seen["status"] == 413 and seen["reads"] > case["reads"]
             right = refused and challenged
@@ -530,7 +508,9 @@ def _guard_judge(answers, truth):
             "first-or-last": ["two keys", "two keys, the right one last"],
         },
     )
-    early = [_seen(answer.value) for answer, case in zip(answers, truth["cases"], strict=True) if case["due"] == "401"]
+    early = [
+        transcript(answer.value) for answer, case in zip(answers, truth["cases"], strict=True) if case["due"] == "401"
+    ]
     if early and all(seen["reads"] for seen in early) and any(seen["status"] == 401 for seen in early):
         return dataclasses.replace(verdict, misconception="body-first")
     if unchallenged > len(early) / 2:
@@ -612,7 +592,7 @@ def _limit_generate(rng, hidden=False):
             {"at": time, "client": home, "headers": _forwarded(r) if rotate else [], "instance": instance_of(n)}
             for n, time in enumerate(times)
         ]
-        due = [[kind, passes] for kind, passes in zip(kinds, _sliding(times, limit, seconds), strict=True)]
+        due = [[kind, "pass" if p else "429"] for kind, p in zip(kinds, _sliding(times, limit, seconds), strict=True)]
         return {"instances": instances, "requests": requests}, due
 
     def burst(begin, count, step=0.01):
@@ -634,28 +614,30 @@ def _limit_generate(rng, hidden=False):
     busy, due = scene(("burst", burst(start + 1, limit + 3)))
     other = _address(r)
     busy["requests"] += [{"at": start + 2.0 + n / 10, "client": other, "headers": []} for n in range(3)]
-    scenes["a neighbor"] = busy, due + [["neighbor", True]] * 3
+    scenes["a neighbor"] = busy, due + [["neighbor", "pass"]] * 3
     racing, due = scene(("burst", burst(start + 1, limit - 1)), instances=2)
     late = {**racing["requests"][-1], "at": start + 2.0}
     racing["requests"].append({**late, "meanwhile": {**late, "instance": 1}})
-    scenes["at the same moment"] = racing, [*due, ["race", True], ["race", False]]
+    scenes["at the same moment"] = racing, [*due, ["race", "pass"], ["race", "429"]]
     if hidden:
         steady = [round(start + n * seconds / (limit * 1.7) + r.random() / 10, 3) for n in range(3 * limit)]
         scenes["steadily too often"] = scene(("steady", steady))
         scenes["two instances, one after the other"] = scene(
             ("two instances in turn", twice), instances=2, instance_of=lambda n: n // limit
         )
-    order = list(scenes)
-    r.shuffle(order)
-    inputs, cases = [], []
-    for name in order:
+    return _shuffled(r, scenes, {"limit": limit, "seconds": seconds, "start": start})
+
+
+def _shuffled(r, scenes: dict[str, tuple[dict, list]], policy: dict) -> tuple[list[tuple], dict]:
+    """Inputs and truth from scenes: name to what happens, and `[kind, what is due]` for each request."""
+    names, inputs, cases = list(scenes), [], []
+    r.shuffle(names)
+    for name in names:
         content, due = scenes[name]
         texts = [_text(r, 12) for _ in due]
-        inputs.append(({"limit": limit, "seconds": seconds, "start": start, "texts": texts, **content},))
-        items = [
-            {"kind": kind, "passes": passes, "text": text} for (kind, passes), text in zip(due, texts, strict=True)
-        ]
-        cases.append({"name": name, "seconds": seconds, "items": items})
+        inputs.append(({**policy, "texts": texts, **content},))
+        items = [{"kind": kind, "due": what, "text": text} for (kind, what), text in zip(due, texts, strict=True)]
+        cases.append({"name": name, "seconds": policy["seconds"], "items": items})
     return inputs, {"cases": cases}
 
 
@@ -691,26 +673,46 @@ def _in_turn(conductor, scene, storage=None):
     return results
 
 
+def _in_scenes(answers, truth, rules) -> Verdict:
+    """Verdict over scenes of many requests, each of which is due "pass", "401" or "429"."""
+    cases, clean = [], []
+    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
+        items, first = case["items"], len(cases)
+        seen, texts = transcripts(answer, len(items)), {item["text"] for item in items}
+        came = [_outcome(one, texts, case["seconds"]) for one in seen]
+        for at, (one, item) in enumerate(zip(seen, items, strict=True), 1):
+            right = came[at - 1] == item["due"]
+            if item["kind"] == "race":  # one of the two, whichever
+                right = sorted(way for way, i in zip(came, items, strict=True) if i["kind"] == "race") == [
+                    "429",
+                    "pass",
+                ]
+            wanted = {"pass": "let through", "401": "401", "429": "429 with Retry-After"}[item["due"]]
+            line = f"input {number} ({case['name']}), request {at}: {wanted} is due; you: {_came(answer, one)}"
+            kind = item["kind"] if item["kind"] == "race" else f"{item['kind']}: {item['due']}"
+            cases.append(Case(kind, item["due"] != "pass" or item["kind"] == "race", right, line))
+        clean.append(all(one.right for one in cases[first:]))
+    verdict = balance(cases, rules)
+    # Whoever attacks takes the one way that is open, so a scene in which something goes wrong counts as such.
+    message = f"{verdict.message} All went right in {sum(clean)} of {len(clean)} scenes."
+    known = verdict.misconception if any(one.right for one in cases if not one.bad) else ""  # refuses everybody
+    return Verdict(verdict.score * sum(clean) / len(clean), message, known, verdict.detail)
+
+
+def _outcome(seen: dict, texts: set[str], seconds: float) -> str:
+    """What became of a request: "pass", "401", "429", or "" for anything else."""
+    if any(got_through(seen, text) for text in texts):
+        return "pass"
+    if answered(seen, 401) and seen["inner"] == 0:
+        return "401"
+    return "429" if told_to_wait(seen, seconds) else ""
+
+
 @graded
 def _limit_judge(answers, truth):
-    cases = []
-    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
-        items = case["items"]
-        seen = _all_seen(answer, len(items))
-        texts = {item["text"] for item in items}
-        for at, (one, item) in enumerate(zip(seen, items, strict=True), 1):
-            passed, waits = any(_got_through(one, text) for text in texts), _waits(one, case["seconds"])
-            right = passed if item["passes"] else waits
-            if item["kind"] == "race":
-                pair = [s for s, i in zip(seen, items, strict=True) if i["kind"] == "race"]
-                ways = [(any(_got_through(s, text) for text in texts), _waits(s, case["seconds"])) for s in pair]
-                right = sorted(ways) == [(False, True), (True, False)]
-            wanted = "let through" if item["passes"] else "429 with Retry-After"
-            line = f"input {number} ({case['name']}), request {at}: {wanted} is due; you: {_came(answer, one)}"
-            kind = item["kind"] if item["kind"] == "race" else f"{item['kind']}: {'pass' if item['passes'] else '429'}"
-            cases.append(Case(kind, not item["passes"], right, line))
-    return balance(
-        cases,
+    return _in_scenes(
+        answers,
+        truth,
         {
             "believes-headers": ["rotating headers: 429"],
             "own-memory": ["two instances: 429", "two instances in turn: 429"],
@@ -774,17 +776,7 @@ def _lockout_generate(rng, hidden=False):
         scenes["in between"] = uses(
             *((1, "right" if n % 3 == 2 else "wrong", "office", n, "in between") for n in range(3 * failures))
         )
-    order = list(scenes)
-    r.shuffle(order)
-    inputs, cases = [], []
-    for name in order:
-        content, due = scenes[name]
-        texts = [_text(r, 12) for _ in due]
-        policy = {"digests": digests, "failures": failures, "seconds": seconds, "start": start, "texts": texts}
-        inputs.append((policy | content,))
-        items = [{"kind": kind, "due": verdict, "text": text} for (kind, verdict), text in zip(due, texts, strict=True)]
-        cases.append({"name": name, "seconds": seconds, "items": items})
-    return inputs, {"cases": cases}
+    return _shuffled(r, scenes, {"digests": digests, "failures": failures, "seconds": seconds, "start": start})
 
 
 def _lockout_play(order, scene):
@@ -796,29 +788,14 @@ def _lockout_play(order, scene):
 
 @graded
 def _lockout_judge(answers, truth):
-    cases = []
-    for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
-        items = case["items"]
-        texts = {item["text"] for item in items}
-        for at, (seen, item) in enumerate(zip(_all_seen(answer, len(items)), items, strict=True), 1):
-            if item["due"] == "pass":
-                right = any(_got_through(seen, text) for text in texts)
-            elif item["due"] == "401":
-                right = _answered(seen, 401) and seen["inner"] == 0
-            else:
-                right = _waits(seen, case["seconds"])
-            wanted = {"pass": "let through", "429": "429 with Retry-After"}.get(item["due"], "401")
-            line = f"input {number} ({case['name']}), request {at}: {wanted} is due; you: {_came(answer, seen)}"
-            kind = f"{item['kind']}: {item['due']}"
-            cases.append(Case(kind, item["due"] != "pass", right, line))
-    return balance(
-        cases,
+    return _in_scenes(
+        answers,
+        truth,
         {
             "lockout-first": ["neighbor with a key: pass"],
             "one-for-all": ["another address: 401"],
             "never": ["guesses: 429"],
             "for-ever": ["later: 401"],
-            "counts-refused": ["later: 401", "now and then: 401"],
             "no-key-is-free": ["no key: 429"],
             "counts-honest": ["a first mistake: 401", "honest: pass"],
         },
@@ -845,16 +822,18 @@ def _chain_generate(rng, hidden=False):
     previous, mac = r.choice([("previous", "mac"), ("prev", "seal"), ("before", "tag"), ("link", "stamp")])
     form = {"digest": r.choice(_ALGORITHMS), "previous": previous, "mac": mac}
 
-    def entries(count, first=0):
+    minute = r.randint(0, 59)
+
+    def entries(count):
         return [
             {
-                "seq": first + number,
+                "time": f"12:{minute:02}",  # no number, no second: only the links tell that a line is missing
                 "key_id": _text(r, 6),
                 "path": r.choice(["/predict", "/health", "/предсказать"]),
                 "status": r.choice([200, 200, 401, 422, 429]),
                 "note": r.choice(["", 'said "no"', f'", "{form["mac"]}": "', "a\nb"]),
             }
-            for number in range(count)
+            for _ in range(count)
         ]
 
     def head_of(lines, number):
@@ -870,10 +849,11 @@ def _chain_generate(rng, hidden=False):
         return made
 
     def edited(line):
-        return line.replace(b'"key_id": "', b'"key_id": "X', 1)
+        start, name, rest = line.partition(b'"key_id": "')
+        return start + name + r.choice([c for c in "abcdefgh" if c.encode() != rest[:1]]).encode() + rest[1:]
 
     def spaced(line):
-        return line.replace(b'"seq": ', b'"seq":  ', 1)
+        return line.replace(b'"time": ', b'"time":  ', 1)
 
     families = {
         "whole": lambda log, n: (log, None),
@@ -890,8 +870,7 @@ def _chain_generate(rng, hidden=False):
     }
     held_back = {
         "rewritten with the key": lambda log, n: (
-            log[:n]
-            + _chain([e | {"status": 200} for e in entries(len(log) - n, n)], key, form, _link(log[n - 1], form)),
+            log[:n] + _chain([e | {"status": 200} for e in entries(len(log) - n)], key, form, _link(log[n - 1], form)),
             None,
         ),
         "a line of another log": lambda log, n: ([*log[:n], _chain(entries(n + 1), key, form)[n], *log[n + 1 :]], n),
@@ -1062,7 +1041,7 @@ def _quiet_problem(answer, seen: dict, case: dict) -> str:
         return "the log tells a secret"
     if seen["status"] != case["status"]:
         return _came(answer, seen)
-    ident = _values(seen, "x-request-id")
+    ident = header_values(seen, "x-request-id")
     if len(ident) != 1 or not ident[0]:
         return "the answer has no X-Request-Id of its own, or several"
     if others := {name for name, _ in seen["headers"]} - set(_PASSED_ON):
@@ -1085,7 +1064,7 @@ def _quiet_problem(answer, seen: dict, case: dict) -> str:
 def _quiet_judge(answers, truth):
     cases, problems = [], []
     for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
-        problem = _quiet_problem(answer, _seen(answer.value), case)
+        problem = _quiet_problem(answer, transcript(answer.value), case)
         problems.append(problem)
         line = _due(number, f"{case['kind']} ({case['path'][:30]!r})", f"status {case['status']}, quietly", problem)
         cases.append(Case(case["kind"], case["bad"], not problem, line))
@@ -1449,9 +1428,8 @@ QUESTIONS = (
             "one-for-all": "The counter is one for the whole world: somebody who guesses locks out everybody else who "
             "makes a mistake. Count per address.",
             "never": "Wrong keys are never limited. Whoever may guess as often as they like will.",
-            "for-ever": "The lock never opens again. Forget failures that are older than the window.",
-            "counts-refused": "What you answered with 429 counts as one more failure, so that the lock prolongs "
-            "itself. Count what you answered with 401.",
+            "for-ever": "The lock does not open again. Forget failures that are older than the window, and do not "
+            "count what you answered with 429: a lock that guesses prolong never opens.",
             "no-key-is-free": "A request without a key is a failure, too.",
             "counts-honest": "Requests with a right key are counted as failures.",
         },

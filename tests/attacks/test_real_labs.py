@@ -181,7 +181,7 @@ def limited(limit, seconds, inner, clock, storage):
     # Only two processes tell this one from a service that counts in the storage.
     "counts-in-a-global": (
         "h3-q4",
-        (0.3, 0.9),
+        (0.2, 0.6),
         """
 passed = {}
 def limited(limit, seconds, inner, clock, storage):

@@ -20,6 +20,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from mlsecops import check
 from mlsecops.questions import Answer, pickles, question
 
 SEEDS = range(4)
@@ -267,6 +268,140 @@ def every_other_step(text, policy):
 )
 def test_shortcuts_through_the_dependencies(question_id, shortcut, most):
     assert mean_score(question_id, lambda arguments, case: shortcut(*arguments)) <= most
+
+
+# --- H3: services that look at the surface, or do half of the work ---
+
+
+def always(status, *headers):
+    """A service that answers everything alike."""
+
+    def make(*policy_and_tools):
+        async def app(scope, receive, send):
+            await answer(send, status, headers)
+
+        return app
+
+    return make
+
+
+async def answer(send, status, headers=(), body=b"{}"):
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def crowned(status):
+    """The right headers on nothing."""
+    return lambda headers, predict: always(status, *((k.encode(), v.encode()) for k, v in headers.items()))()
+
+
+def lets_all_in(*policy_and_tools):
+    return next(given for given in policy_and_tools if callable(given))
+
+
+def a_key_is_there(keys, most, inner):
+    async def app(scope, receive, send):
+        if any(name == b"x-api-key" for name, _ in scope["headers"]):
+            return await inner(scope, receive, send)
+        return await answer(send, 401, CHALLENGE)
+
+    return app
+
+
+def no_cap(keys, most, inner):
+    async def app(scope, receive, send):
+        digests = [hashlib.new(keys["algorithm"], v).hexdigest() for n, v in scope["headers"] if n == b"x-api-key"]
+        if set(digests) & set(keys["digests"].values()):
+            return await inner(scope, receive, send)
+        return await answer(send, 401, CHALLENGE)
+
+    return app
+
+
+def the_first_few(limit, seconds, inner, clock, storage):
+    """No window, no address, no storage."""
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append(1)
+        return await (answer(send, 429, WAIT) if len(passed) > limit else inner(scope, receive, send))
+
+    return app
+
+
+def the_first_failures(digests, failures, seconds, inner, clock):
+    """No window, no address."""
+    failed = []
+
+    async def app(scope, receive, send):
+        if hashlib.sha256(dict(scope["headers"]).get(b"x-api-key", b"")).hexdigest() in digests:
+            return await inner(scope, receive, send)
+        failed.append(1)
+        return await (answer(send, 429, WAIT) if len(failed) > failures else answer(send, 401, CHALLENGE))
+
+    return app
+
+
+def looks_odd(lines, key, anchor, form):
+    """Everything but cryptography: what does not parse, stands there twice, or is short."""
+    for number, line in enumerate(lines):
+        if not line.endswith(b'"}\n') or line in lines[:number] or b":  " in line:
+            return number
+    return len(lines) if len(lines) <= anchor["line"] else None
+
+
+def says_nothing(inner, log):
+    async def app(scope, receive, send):
+        log(json.dumps({"request_id": "a", "method": "POST", "path": scope["path"], "status": 500}))
+        await answer(send, 500, [(b"x-request-id", b"a")], b'{"error": "x", "request_id": "a"}')
+
+    return app
+
+
+def one_per_country(known, ask):
+    alike = dict.fromkeys(known["flags"], True)
+    pay = {name: ask({"years_exp": 15, "country": name} | alike) for name in known["countries"]}
+    return lambda people: [pay[person["country"]] for person in people]
+
+
+CHALLENGE, WAIT = [(b"www-authenticate", b"x")], [(b"retry-after", b"5")]
+HALF = [
+    ("h3-q1", always(400), 0),
+    ("h3-q1", crowned(400), 0),
+    ("h3-q1", crowned(200), 0),
+    ("h3-q2", lambda body, fields: None, 0),
+    ("h3-q2", lambda body, fields: json.loads(body), 0.05),
+    ("h3-q3", always(401, *CHALLENGE), 0),
+    ("h3-q3", always(413), 0),
+    ("h3-q3", lets_all_in, 0),
+    ("h3-q3", a_key_is_there, 0.3),
+    ("h3-q3", no_cap, 0.7),
+    ("h3-q4", lets_all_in, 0),
+    ("h3-q4", always(429, *WAIT), 0),
+    ("h3-q4", the_first_few, 0.3),
+    ("h3-q5", lets_all_in, 0),
+    ("h3-q5", always(401, *CHALLENGE), 0),
+    ("h3-q5", always(429, *WAIT), 0),
+    ("h3-q5", the_first_failures, 0.65),
+    ("h3-q6", lambda *log: None, 0),
+    ("h3-q6", lambda *log: 0, 0),
+    ("h3-q6", looks_odd, 0.45),
+    ("h3-q7", lets_all_in, 0),
+    ("h3-q7", says_nothing, 0),
+    ("h3-q8", lambda known, ask: lambda people: [65_000.0] * len(people), 0),
+    ("h3-q8", one_per_country, 0.4),
+]
+
+
+@pytest.mark.parametrize(("question_id", "function", "most"), HALF)
+def test_half_a_service_is_worth_no_more_than_its_half(question_id, function, most):
+    asked, scores = question(question_id), []
+    for seed in SEEDS:
+        for hidden in (False, True):
+            inputs, truth = asked.generate(np.random.default_rng(seed), hidden=hidden)
+            answers = [check._answer(asked, function, arguments, frozenset) for arguments in inputs]
+            scores.append(asked.judge(answers, truth).score)
+    assert sum(scores) / len(scores) <= most
 
 
 def test_nothing_here_leaves_a_marker():
