@@ -29,7 +29,7 @@ from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict, question, questions_of
 from mlsecops.questions.conversation import StoppedError
 from mlsecops.questions.pickles import MARKER
-from mlsecops.stage import MissingError, Stage
+from mlsecops.stage import AbandonedError, MissingError, Stage
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without what is easily misread
 NOT_THE_GRADE = "Practice is not the grade: a grading draws other data, and families of cases that are not shown here."
@@ -253,7 +253,7 @@ class _Actor(threading.Thread):
         self._orders.put(None)
         self.join(0.05)
         if self.is_alive():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(SystemExit))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(AbandonedError))
 
 
 @contextlib.contextmanager

@@ -70,8 +70,8 @@ def _answers_with(text: str, status: int = 200, headers=((b"content-type", b"tex
 # --- in words for a card ---------------------------------------------------------------------------------------------
 
 
-def _came(answer, seen: dict) -> str:
-    """What came, in words for a card."""
+def _came(answer, seen: dict, *, reads: bool = False) -> str:
+    """What came, in words for a card; `reads`: also how much of the body was asked for."""
     if answer.error:
         return shown(answer)
     if seen["error"]:
@@ -79,7 +79,7 @@ def _came(answer, seen: dict) -> str:
     if seen["status"] is None:
         return "no answer"
     notes = [f"status {seen['status']}"]
-    notes += [f"{seen['reads']} part(s) of the body asked for first"] if seen["reads"] else []
+    notes += [f"{seen['reads']} part(s) of the body asked for first"] if reads and seen["reads"] else []
     notes += ["the app behind was called"] if seen["inner"] else []
     return ", ".join(notes)
 
@@ -494,7 +494,9 @@ def _guard_judge(answers, truth):
             right = refused and challenged
             parts = f" after {case['reads']} part(s) of the body at most" if case["reads"] else " before the body"
             wanted = f"status {due}{parts}" + (", with WWW-Authenticate," if due == "401" else "")
-        came = _came(answer, seen)
+        came = _came(answer, seen, reads=True)
+        if due == "401" and seen["status"] == 401 and not header_values(seen, "www-authenticate"):
+            came += ", without WWW-Authenticate"
         if due == "pass" and seen["inner"] and not right:
             came += f" and got {len(seen['read'] or b'')} of {len(case['body'])} bytes of the body"
         cases.append(Case(case["kind"], due != "pass", right, _due(number, case["kind"], wanted, came)))
@@ -1066,7 +1068,9 @@ def _quiet_judge(answers, truth):
     for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         problem = _quiet_problem(answer, transcript(answer.value), case)
         problems.append(problem)
-        line = _due(number, f"{case['kind']} ({case['path'][:30]!r})", f"status {case['status']}, quietly", problem)
+        line = _due(
+            number, f"{case['kind']} ({case['path'][:30]!r})", f"status {case['status']} and no word too many", problem
+        )
         cases.append(Case(case["kind"], case["bad"], not problem, line))
     verdict = balance(
         cases,
