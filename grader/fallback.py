@@ -25,7 +25,7 @@ from typing import BinaryIO
 import psutil
 
 from grader.channel import Channel, LineBrokenError, LineTimeoutError, Markers, RoomError, Session, once
-from grader.policy import CHECK_STUB, Limits, View, clean_environment
+from grader.policy import CHECK_STUB, Limits, View, clean_environment, limit_this_process
 from mlsecops.codec import UncodableError
 
 # Seconds that an interpreter with IPython may take to start.
@@ -176,22 +176,6 @@ def be_worker(worker: ModuleType, limits: dict, marker: str) -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     worker.silence()
     if os.name == "posix":
-        _limit(Limits(**limits))
+        allowed = Limits(**limits)
+        limit_this_process(allowed, **({"DATA": allowed.memory} if sys.platform == "linux" else {}))
     worker.serve(requests, answers, worker.make_shell(), limits["step"], marker)
-
-
-def _limit(limits: Limits) -> None:
-    import resource
-
-    values = {
-        resource.RLIMIT_CPU: int(limits.seconds) + 5,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: limits.disk,
-        resource.RLIMIT_NOFILE: 256,
-    }
-    if sys.platform == "linux":
-        values[resource.RLIMIT_DATA] = limits.memory
-    for limit, value in values.items():
-        hard = resource.getrlimit(limit)[1]
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (allowed, allowed))

@@ -17,12 +17,11 @@ import ctypes
 import errno
 import os
 import platform
-import resource
 import stat
 import struct
 from pathlib import Path
 
-from grader.policy import CHECK_STUB, Limits, View
+from grader.policy import CHECK_STUB, Limits, View, limit_this_process
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -208,21 +207,6 @@ def _show(path: str, *, at: str = "") -> None:
 # --- entering it, once per submission ---------------------------------------------------------------------------------
 
 
-def _limit(limits: Limits) -> None:
-    """Have the kernel limit each process of the jail, and their number."""
-    values = {
-        resource.RLIMIT_CPU: int(limits.seconds) + 5,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: limits.disk,
-        resource.RLIMIT_NOFILE: 256,
-        resource.RLIMIT_NPROC: limits.processes,
-        # Private writable memory. Not RLIMIT_AS: torch maps far more than it uses.
-        resource.RLIMIT_DATA: _private_memory() + limits.memory,
-    }
-    for limit, value in values.items():
-        resource.setrlimit(limit, (value, value))
-
-
 def _private_memory() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData:"):
@@ -271,7 +255,8 @@ def enter(view: View, limits: Limits) -> tuple[int, list[str]]:
     Path("/proc/self/oom_score_adj").write_text("1000")
     # A user namespace hands out all capabilities to whoever makes one, so nobody makes another one in here.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
-    _limit(limits)
+    # Private writable memory. Not RLIMIT_AS: torch maps far more than it uses.
+    limit_this_process(limits, NPROC=limits.processes, DATA=_private_memory() + limits.memory)
     _drop_capabilities()
     layers = ["user", "pid", "mount", "net", "ipc", "uts", "no-new-privileges", "no-capabilities", "rlimits"]
     layers += _landlock(view) + _seccomp()

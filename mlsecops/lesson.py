@@ -120,6 +120,31 @@ def workspace() -> Path:
     return path
 
 
+def keep(lesson: str, *files: Path) -> list[Path]:
+    """Copy files out of the workspace, for a later lesson: to `build/kept/LESSON` in the course's folder.
+
+    A lesson that is run again replaces what it kept before.
+
+    Args:
+        lesson: the lesson's id, such as `"H3"`.
+        files: what to keep; the names stay.
+
+    Returns:
+        The copies.
+
+    Raises:
+        OSError: the course's folder cannot be written to.
+    """
+    folder = ROOT / "build" / "kept" / lesson
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        # In one step: a lesson that runs twice at once must not leave half of one and half of the other.
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+            copy.write(file.read_bytes())
+        Path(copy.name).replace(folder / file.name)
+    return [folder / file.name for file in files]
+
+
 # Keeps the directories alive for the life of the kernel; TemporaryDirectory's own finalizer removes them at exit.
 _WORKSPACES: dict[Path, tempfile.TemporaryDirectory] = {}
 

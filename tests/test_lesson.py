@@ -38,6 +38,17 @@ def test_workspaces_are_separate_and_live_as_long_as_the_program(tmp_path):
     assert first.is_dir() and second.is_dir()
 
 
+def test_what_is_kept_outlives_the_workspace_and_the_next_run_replaces_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(lesson, "ROOT", tmp_path / "course")
+    log = tmp_path / "audit.jsonl"
+    for text in ("first", "second"):
+        log.write_text(text)
+        (copy,) = lesson.keep("H3", log)
+        assert copy.read_text() == text
+    assert [path.name for path in copy.parent.iterdir()] == ["audit.jsonl"]
+    assert copy.parent == tmp_path / "course" / "build" / "kept" / "H3"
+
+
 @pytest.mark.parametrize("attack", [lambda path: path.write_text("code ran"), Path.unlink])
 def test_a_canary_notices_change_and_removal_and_can_be_revived(tmp_path, attack):
     canary = lesson.Canary(tmp_path)
