@@ -69,12 +69,12 @@ def hardened(folder=None, *, workers=1, model=None, clock=None, limiter=None, **
     return Service(apps, tuple(text for text, _ in issued), folder / "audit-0.jsonl", clock)
 
 
-def textbook(folder, *, workers=1, model=None, **_):
+def textbook(folder, *, workers=1, model=None, per_minute=60, **_):
     """The comparator: one key for all, as many limiters as workers."""
     made, width = trained()
     log = Path(folder) / "textbook.log"
     apps = [
-        textbook_app(Predictor(model or made, width), made.metadata, "the one key", log, per_minute=60)
+        textbook_app(Predictor(model or made, width), made.metadata, "the one key", log, per_minute=per_minute)
         for _ in range(workers)
     ]
     return Service(apps, ("the one key", "the one key"), log, Clock())

@@ -10,6 +10,7 @@ import time
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
+from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -43,7 +44,7 @@ class Problem(BaseModel):
     fields: list[str] = []
 
 
-class Gate:
+class Gate(APIKeyHeader):
     """Who may ask, and how often. As a dependency it returns the Key that the request proved, before the body is read.
 
     The key is looked at first. Only who has no valid one is counted as a failure of the address, so that a client
@@ -51,6 +52,7 @@ class Gate:
     """
 
     def __init__(self, keys, limiter, settings, clock, scope="predict", open_to_all=False):
+        super().__init__(name="X-API-Key", scheme_name="key")  # describes it in /openapi.json; the check is our own
         self._keys, self._limiter, self._clock = keys, limiter, clock
         self._scope, self._open = scope, open_to_all
         self._per_key = Limit("key", settings.requests_per_minute, 60)
