@@ -528,13 +528,12 @@ class TestLimits:
         asyncio.run(crowd())
         assert len(limiter._passed[limit]) <= 10_000
 
-    @pytest.mark.parametrize("storage", ["memory://", os.environ.get("MLSECOPS_TEST_REDIS")])
-    def test_shared_storage(self, storage, tmp_path):
-        """The library's windows, the same way as our own; with Redis where MLSECOPS_TEST_REDIS names one."""
+    @pytest.mark.parametrize("storage", ["memory", "redis"])
+    def test_shared_storage(self, storage, tmp_path, request):
+        """The library's windows, the same way as our own."""
         pytest.importorskip("limits")
-        if not storage:
-            pytest.skip("MLSECOPS_TEST_REDIS names no Redis")
-        service = hardened(tmp_path, workers=2, limiter=SharedLimiter(storage))
+        address = request.getfixturevalue("redis_address") if storage == "redis" else "memory://"
+        service = hardened(tmp_path, workers=2, limiter=SharedLimiter(address))
 
         async def burst():
             from asgi import ask
