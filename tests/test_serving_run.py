@@ -1,7 +1,10 @@
 """The real thing on a loopback port: uvicorn, TLS, a limit that holds, and an end that leaves nothing behind."""
 
+import contextlib
+import http.client
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -10,14 +13,16 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from asgi import VALID
-from serving_setup import SECRET, trained
+from serving_setup import HASH_KEY, SECRET, trained
 
 from mlsecops.salary.storage import save
-from mlsecops.serving import derive, read_anchor, verify_audit_log
+from mlsecops.serving import derive, issue_key, read_anchor, verify_audit_log
 from mlsecops.serving.interval import load_width, save_width
 from mlsecops.serving.run import self_signed, serve
 
@@ -89,6 +94,86 @@ def plain(address):
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         if b"200" not in connection.recv(100):
             raise ConnectionError("no answer")
+
+
+WORKERS, LIMIT, CLIENTS, REQUESTS = 3, 150, 8, 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ends the service by a signal")
+@pytest.mark.parametrize(("storage", "connections"), [("redis", 10), ("memory", 3)])
+def test_workers_under_load(storage, connections, model_dir, tmp_path, request):
+    """With Redis the workers keep one limit together, without it each its own; and every request is on record."""
+    issued = [issue_key(owner, HASH_KEY) for owner in ("ada", "grace")]
+    logs, anchors = tmp_path / "log", tmp_path / "anchors"
+    settings = {
+        "SALARY_SECRET": SECRET,
+        "SALARY_API_KEYS": f"[{','.join(key.model_dump_json() for _, key in issued)}]",
+        "SALARY_REQUESTS_PER_MINUTE": str(LIMIT),
+        "SALARY_ADDRESS_REQUESTS_PER_MINUTE": "100000",
+        "SALARY_QUERY_BUDGET": "100000",
+        "SALARY_AUDIT_FOLDER": str(logs),
+        "SALARY_ANCHOR_FOLDER": str(anchors),
+    }
+    if storage == "redis":
+        settings["SALARY_REDIS_URL"] = request.getfixturevalue("redis_address")
+    command = [sys.executable, "-m", "mlsecops", "serve", "--model", str(model_dir), "--port", "0"]
+    command += ["--workers", str(WORKERS)]
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True)
+    family = []
+    try:
+        port = int(server.stdout.readline().rpartition(":")[2])
+        deadline = time.monotonic() + 120
+        while len(list(logs.glob("*.jsonl"))) < WORKERS or not is_up(port):  # all of them, not only the first
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        family = psutil.Process(server.pid).children(recursive=True)
+        started = time.monotonic()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients = [pool.submit(load, port, issued[n % 2][0], connections) for n in range(CLIENTS)]
+            answers = [answer for client in clients for answer in client.result()]
+        minutes = (time.monotonic() - started) / 60
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
+        assert not psutil.wait_procs(family, timeout=60)[1]
+    finally:
+        for process in [server, *family]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        server.wait()
+        server.stdout.close()
+    assert len(answers) == CLIENTS * connections * REQUESTS and {status for _, status, _ in answers} <= {200, 429}
+    passed = Counter(key for key, status, _ in answers if status == 200)
+    for key, _ in issued:
+        if storage == "redis":
+            assert LIMIT <= passed[key] <= LIMIT * (1 + int(minutes))  # exactly the limit, unless it took a minute
+        else:
+            assert passed[key] > LIMIT
+    recorded = []
+    for number in range(WORKERS):
+        log = logs / f"audit-{number}.jsonl"
+        assert verify_audit_log(log, derive(SECRET, "audit"), read_anchor(anchors / f"anchor-{number}.jsonl")).ok
+        recorded += [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    on_record = sorted((line["request_id"], line["status"]) for line in recorded)
+    assert on_record == sorted((identifier, status) for _, status, identifier in answers)
+
+
+def is_up(port):
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10):
+        return True
+    return False
+
+
+def load(port, key, connections):
+    """Ask REQUESTS times on each of the connections; returns the key, status and request id of every answer."""
+    headers, answers = {"X-API-Key": key, "Content-Type": "application/json"}, []
+    for _ in range(connections):  # now and then a new one, which another worker may take
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            for _ in range(REQUESTS):
+                connection.request("POST", "/predict", json.dumps(VALID), headers)
+                with connection.getresponse() as answer:
+                    answer.read()
+                    answers.append((key, answer.status, answer.headers["X-Request-ID"]))
+    return answers
 
 
 def test_what_cannot_be_served(tmp_path, model_dir, monkeypatch, capsys):
