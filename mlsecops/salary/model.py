@@ -87,8 +87,7 @@ def train(frame, *, seed=7, fast=False, split=0):
         "metrics": {},
         "seed": seed,
     }
-    order = np.random.default_rng(split).permutation(len(rows))
-    test, kept = order[: len(rows) // 5], order[len(rows) // 5 :]
+    test, kept = split_rows(len(rows), split)
     salary = frame[SALARY].to_numpy(dtype=np.float64)
     with _settings(seed):
         model = SalaryModel(metadata)
@@ -102,6 +101,12 @@ def train(frame, *, seed=7, fast=False, split=0):
         "rows_test": len(test),
     }
     return model
+
+
+def split_rows(count, split):
+    """Return the places of the fifth of ``count`` rows that `train` holds out for this ``split``, and of the others."""
+    order = np.random.default_rng(split).permutation(count)
+    return order[: count // 5], order[count // 5 :]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mlsecops.salary.dataset import SALARY, features
-from mlsecops.salary.model import OTHER
+from mlsecops.salary.model import OTHER, split_rows
 
 FILE = "interval.json"
 
@@ -36,9 +36,8 @@ class Predictor:
 
 
 def held_out(frame, split=0):
-    """Return the rows that `mlsecops.salary.model.train` keeps out of training for this ``split``: the fifth."""
-    order = np.random.default_rng(split).permutation(len(frame))
-    return frame.iloc[order[: len(frame) // 5]]
+    """Return the rows that `mlsecops.salary.model.train` keeps out of training for this ``split``: a fifth."""
+    return frame.iloc[split_rows(len(frame), split)[0]]
 
 
 def calibrate(model, rows, coverage=0.9):
