@@ -139,8 +139,13 @@ def _data(asked: Question, token: str) -> tuple[list[tuple], object]:
 def practice(asked: Question, function: Callable, token: str) -> tuple[Verdict, list[Answer]]:
     """Run one function on the practice data of a token and judge it; nothing is shown."""
     inputs, truth = _data(asked, token)
+    answers: list[Answer] = []
     with _marker() as fired:
-        answers = [_answer(asked, function, arguments, fired) for arguments in inputs]
+        for arguments in inputs:
+            answers.append(_answer(asked, function, arguments, fired))
+            if answers[-1].error in ("_timeout", "_missing"):  # as in a grading: the rest would only take as long
+                answers += [Answer(error=answers[-1].error)] * (len(inputs) - len(answers))
+                break
     return asked.judge(answers, truth), answers
 
 

@@ -175,7 +175,9 @@ def test_what_came_out_of_a_service_is_named(capsys):
 def test_a_service_that_takes_too_long_or_never_stops_is_left_behind(capsys, monkeypatch):
     monkeypatch.setattr(practice, "STEP", 0.3)
     before = threading.active_count()
+    started = time.monotonic()
     assert "_timeout" in card(capsys, "h3-q1", lambda headers, predict: sleeps)
+    assert time.monotonic() - started < 20 * 0.3  # one step is waited for, not all twenty inputs
     assert "endless" in card(capsys, "h3-q1", lambda headers, predict: never_done)
 
     def spins(headers, predict):
