@@ -16,8 +16,10 @@ import os
 import queue
 import re
 import secrets
+import sysconfig
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +196,13 @@ def _failed(error: BaseException) -> Answer:
     return Answer(error=type(error).__name__, message=str(error)[:LONGEST_MESSAGE])
 
 
+def _own_line(error: BaseException) -> str:
+    """The last line of the learner's own that an exception came through, or ""."""
+    ours = (str(Path(__file__).parent), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.line and not f.filename.startswith(ours)]
+    return frames[-1].line if frames else ""
+
+
 def _played(asked: Question, function, arguments) -> object:
     """Let a question talk with the function, and with others of the same notebook. A service that runs twice has both
     instances in this one process here; a grading gives each a process of its own."""
@@ -232,6 +241,8 @@ class _Actor(threading.Thread):
         if isinstance(answer, dict):
             return answer
         failed = _failed(answer)
+        if line := _own_line(answer):
+            failed = dataclasses.replace(failed, message=f"{failed.message}, at {line}"[:LONGEST_MESSAGE])
         if failed.error.startswith("_"):
             raise StoppedError(failed)
         return {"event": "error", "error": failed.error, "message": failed.message}

@@ -74,7 +74,7 @@ class Stage:
                 return {"event": "returned", "value": self._called(order["call"], *order["args"])}
             if "use" in order:
                 return {"event": "returned", "value": self._finished(self._made(*order["use"]))}
-            self._finished(self._made(order["request"], self._receive, self._send))
+            self._finished(self._made(_scope(order["request"]), self._receive, self._send))
             return {"event": "done"}
         except AbandonedError:
             return {"event": "abandoned"}
@@ -139,6 +139,11 @@ class Stage:
                 await send(content)
             else:
                 raise RuntimeError(content)
+
+
+def _scope(plain: dict) -> dict:
+    """As a server hands it over: pairs are tuples, which plain data does not know."""
+    return {**plain, "headers": [tuple(pair) for pair in plain["headers"]], "client": tuple(plain["client"])}
 
 
 async def _whole(receive: Callable) -> bytes:

@@ -26,6 +26,7 @@ UNSEEN = {
     "inner": 0,
     "read": None,
     "error": "",
+    "message": "",
 }
 """What is seen of a request to which nothing happens; see `Conductor.request`."""
 
@@ -55,7 +56,7 @@ class Conductor:
     """
 
     def __init__(self, order: Order, tools: Mapping[str, Callable] | None = None):
-        self._order, self._tools = order, tools or {}
+        self._order, self._tools, self._port = order, tools or {}, 50_000
 
     def make(
         self, name: str, args: Sequence, tools: Sequence[str] = (), *, instance: int = 0, now: float = 0.0
@@ -103,16 +104,18 @@ class Conductor:
         Returns:
             `status` (None: no answer), `headers` (pairs of text), `body`, `complete`, `reads` (parts of the body asked
             for before the answer began), `inner` (how often the app behind was called), `read` (the body that it
-            got, or None), `error` (name of the exception that came out, or a word of ours).
+            got, or None), `error` (name of the exception that came out, or a word of ours: "malformed", "endless"),
+            `message` (the exception's).
         """
         seen = copy.deepcopy(UNSEEN)
         chunks = list(request["chunks"]) or [b""]
-        event = self._order(instance, {"request": scope(request), "now": request.get("at", 0.0)})
+        self._port += 1  # every connection has another
+        event = self._order(instance, {"request": scope(request, self._port), "now": request.get("at", 0.0)})
         for _ in range(MOST_EVENTS):
             if event.get("event") == "done":
                 return seen
             if event.get("event") == "error":
-                return seen | {"error": str(event.get("error"))[:80]}
+                return seen | {"error": str(event.get("error"))[:80], "message": str(event.get("message", ""))[:200]}
             try:
                 reply = self._noted(event, request, chunks, seen)
             except (TypeError, ValueError, KeyError, AttributeError):
@@ -158,8 +161,8 @@ class Conductor:
             return {"refuse": "this is not how it is used"}
 
 
-def scope(request: Mapping) -> dict:
-    """The ASGI scope of a request (see `Conductor.request`)."""
+def scope(request: Mapping, port: int) -> dict:
+    """The ASGI scope of a request (see `Conductor.request`) that comes from this port."""
     path = request["path"]
     return {
         "type": "http",
@@ -172,7 +175,7 @@ def scope(request: Mapping) -> dict:
         "query_string": request.get("query", b""),
         "root_path": "",
         "headers": [list(pair) for pair in request["headers"]],
-        "client": [request.get("client", "127.0.0.1"), 50_000],
+        "client": [request.get("client", "127.0.0.1"), port],
         "server": ["127.0.0.1", 80],
         "state": {},
     }

@@ -38,7 +38,7 @@ _COUNTRIES = (
     "Spain Sweden Turkey Vietnam"
 ).split()
 _LOOKALIKES = str.maketrans("aceopxy", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443")  # Cyrillic
-_ALGORITHMS = ("sha256", "sha512", "sha3_256", "blake2b")
+_ALGORITHMS = ("sha384", "sha512", "sha3_256", "blake2b")  # not the one that everybody would write unasked
 
 
 def _text(r, length=16) -> str:
@@ -70,14 +70,24 @@ def _answers_with(text: str, status: int = 200, headers=((b"content-type", b"tex
 # --- in words for a card ---------------------------------------------------------------------------------------------
 
 
+_WORDS = {
+    "malformed": "something was sent that is no ASGI message (names and values of headers are bytes; one start, then "
+    "the body)",
+    "endless": "it went on without an end (or asked for more parts after the last one)",
+}
+
+
 def _came(answer, seen: dict, *, reads: bool = False) -> str:
     """What came, in words for a card; `reads`: also how much of the body was asked for."""
     if answer.error:
         return shown(answer)
+    if seen["error"] in _WORDS:
+        return _WORDS[seen["error"]]
     if seen["error"]:
-        return f"`{seen['error']}` came out of it, where a status should"
+        told = f"{seen['error']}: {seen['message']}".strip(": ")
+        return f"`{told}` came out of it, where an answer should"
     if seen["status"] is None:
-        return "no answer"
+        return "no answer (is an `await` missing?)"
     notes = [f"status {seen['status']}"]
     notes += [f"{seen['reads']} part(s) of the body asked for first"] if reads and seen["reads"] else []
     notes += ["the app behind was called"] if seen["inner"] else []
@@ -206,11 +216,13 @@ def _service_judge(answers, truth):
         right = answered(seen, status)
         if status == 200:
             right = right and _same(_parsed(seen["body"]), {"predicted_salary_usd": case["salary"]})
-        right = right and case["secret"].encode() not in seen["body"]
+        told_why = case["secret"].encode() in seen["body"]
+        right = right and not told_why
         crowned.append(all(header_values(seen, name) == [value] for name, value in truth["headers"].items()))
         statuses.append(seen["status"])
         wanted = f"status {status}" + ("" if status != 200 else " and the prediction")
         came = _came(answer, seen) + ("" if crowned[-1] or seen["status"] is None else ", headers missing or doubled")
+        came += ", and the reason stands in the answer" if told_why else ""
         if not crowned[-1]:
             wanted += " with every header once"
         line = _due(number, case["kind"], wanted, came)
@@ -232,7 +244,8 @@ def _service_judge(answers, truth):
     )
     message = f"{verdict.message} The headers were right on {sum(crowned)} of {len(crowned)} answers."
     misconception = verdict.misconception
-    if share < 1 and {s for s, c in zip(statuses, crowned, strict=True) if c} == {200}:
+    bare = {s for s, c in zip(statuses, crowned, strict=True) if not c}
+    if bare and not bare & {None, 200} and all(c for s, c in zip(statuses, crowned, strict=True) if s == 200):
         misconception = "headers-on-success"
     # Cases that only lack their headers are told as well.
     detail = told([dataclasses.replace(case, right=case.right and c) for case, c in zip(cases, crowned, strict=True)])
@@ -306,6 +319,7 @@ def _query_generate(rng, hidden=False):
         "yes as a boolean": json.dumps(one | {flag: "yes"}).encode(),
         "null as a value": json.dumps(one | {number: None}).encode(),
         "a fraction as an integer": json.dumps(one | {integer: few + 0.5}).encode(),
+        "a point in an integer": json.dumps(one | {integer: few + 3.0}).encode(),
         "below": json.dumps(one | {number: low - 0.001}).encode(),
         "above": json.dumps(one | {number: high + 0.001}).encode(),
         "one too many": json.dumps(one | {integer: many + 1}).encode(),
@@ -369,7 +383,7 @@ def _query_judge(answers, truth):
             "not-normalized": ["full-width letters", "letters and accents apart", "bold letters"],
             "any-case": ["small letters"],
             "guessed-encoding": ["UTF-16", "a mark in front"],
-            "fraction": ["a fraction as an integer"],
+            "fraction": ["a fraction as an integer", "a point in an integer"],
         },
     )
 
@@ -480,11 +494,12 @@ def _guard_play(order, scene):
 
 @graded
 def _guard_judge(answers, truth):
-    cases, unread, unchallenged, late = [], 0, 0, 0
+    cases, unread, unchallenged, late, shut_out = [], 0, 0, 0, 0
     for number, (answer, case) in enumerate(zip(answers, truth["cases"], strict=True), 1):
         seen, due = transcript(answer.value), case["due"]
         if due == "pass":
             right, wanted = got_through(seen, case["text"]) and seen["read"] == case["body"], "the app's answer"
+            shut_out += seen["status"] == 401
             unread += got_through(seen, case["text"]) and seen["read"] != case["body"]
         else:
             refused = answered(seen, int(due)) and seen["inner"] == 0 and seen["reads"] <= case["reads"]
@@ -506,10 +521,15 @@ def _guard_judge(answers, truth):
             "no-key-at-all": ["no key", "no key, much to read"],
             "id-only": ["a wrong secret", "another's secret", "an id alone"],
             "believes-length": ["not announced", "announced as small", "without end", "one byte too many"],
+            "ignores-length": ["announced", "announced in a number too long"],
             "off-by-one": ["as large as allowed", "as large as allowed, in parts"],
-            "first-or-last": ["two keys", "two keys, the right one last"],
         },
     )
+    if shut_out == sum(not case.bad for case in cases):
+        return dataclasses.replace(verdict, misconception="no-key-is-right")
+    wrong = {case.kind for case in cases if not case.right}
+    if wrong and wrong <= {"two keys", "two keys, the right one last"}:
+        return dataclasses.replace(verdict, misconception="first-or-last")
     early = [
         transcript(answer.value) for answer, case in zip(answers, truth["cases"], strict=True) if case["due"] == "401"
     ]
@@ -683,15 +703,14 @@ def _in_scenes(answers, truth, rules) -> Verdict:
         seen, texts = transcripts(answer, len(items)), {item["text"] for item in items}
         came = [_outcome(one, texts, case["seconds"]) for one in seen]
         for at, (one, item) in enumerate(zip(seen, items, strict=True), 1):
-            right = came[at - 1] == item["due"]
+            right, kind = came[at - 1] == item["due"], f"{item['kind']}: {item['due']}"
+            wanted = {"pass": "let through", "401": "401", "429": "429 with Retry-After"}[item["due"]] + " is due"
+            said = _came(answer, one)
             if item["kind"] == "race":  # one of the two, whichever
-                right = sorted(way for way, i in zip(came, items, strict=True) if i["kind"] == "race") == [
-                    "429",
-                    "pass",
-                ]
-            wanted = {"pass": "let through", "401": "401", "429": "429 with Retry-After"}[item["due"]]
-            line = f"input {number} ({case['name']}), request {at}: {wanted} is due; you: {_came(answer, one)}"
-            kind = item["kind"] if item["kind"] == "race" else f"{item['kind']}: {item['due']}"
+                both = sorted(way for way, i in zip(came, items, strict=True) if i["kind"] == "race")
+                right, kind = both == ["429", "pass"], "nobody in the race" if both == ["429", "429"] else "race"
+                wanted, said = "two at the same moment, and one place left: one of them has to pass", " and ".join(both)
+            line = f"input {number} ({case['name']}), request {at}: {wanted}; you: {said}"
             cases.append(Case(kind, item["due"] != "pass" or item["kind"] == "race", right, line))
         clean.append(all(one.right for one in cases[first:]))
     verdict = balance(cases, rules)
@@ -721,6 +740,7 @@ def _limit_judge(answers, truth):
             "fixed-window": ["edge: 429"],
             "counts-refused": ["afterwards: pass"],
             "one-for-all": ["neighbor: pass"],
+            "one-too-few": ["nobody in the race"],
             "race": ["race"],
         },
     )
@@ -821,7 +841,7 @@ def _chain(entries: list[dict], key: bytes, form: dict, previous: str = "") -> l
 def _chain_generate(rng, hidden=False):
     r = draws(rng)
     key = r.randbytes(32)
-    previous, mac = r.choice([("previous", "mac"), ("prev", "seal"), ("before", "tag"), ("link", "stamp")])
+    previous, mac = r.choice([("chain", "code"), ("prev", "seal"), ("before", "tag"), ("link", "stamp")])
     form = {"digest": r.choice(_ALGORITHMS), "previous": previous, "mac": mac}
 
     minute = r.randint(0, 59)
@@ -920,7 +940,7 @@ def _chain_judge(answers, truth):
         wanted = "None" if bad is None else f"line {bad}"
         line = _due(number, case["kind"], wanted, shown(answer))
         cases.append(Case(case["kind"], bad is not None, same and not answer.error, line))
-    return balance(
+    verdict = balance(
         cases,
         {
             "no-key": ["edited, links made to fit"],
@@ -932,15 +952,21 @@ def _chain_judge(answers, truth):
             "crash": ["last line torn"],
         },
     )
+    whole = [answer.value for answer, case in zip(answers, truth["cases"], strict=True) if case["bad"] is None]
+    if sum(type(value) is int and value == 1 for value in whole) > len(whole) / 2:
+        return dataclasses.replace(verdict, misconception="no-line-break")
+    return verdict
 
 
 # --- q7: nothing that should not be heard ---------------------------------------------------------------------------
 
-_PASSED_ON = ("content-type", "content-length", "x-request-id")
+_OF_THE_BODY = ("content-type", "content-length")
+_KEPT = ("retry-after", "www-authenticate", "allow", "vary", "etag", "x-content-type-options", "cache-control")
 
 
 def _quiet_generate(rng, hidden=False):
     r = draws(rng)
+    kept = r.sample(_KEPT, 4)
     words = ["password", "token", "dsn", "bucket"]
 
     def secret() -> str:
@@ -957,20 +983,26 @@ def _quiet_generate(rng, hidden=False):
         own = secret()
         headers = [[b"x-api-key", own.encode()], *more.pop("headers", [])]
         request = _post(b"{}", headers, **more) | {"script": script}
-        made.append([kind, bad, request, {"status": status, "text": text, "secrets": [own, *secrets]}])
+        stays = [pair for pair in _headers_of(script) if pair[0] in kept]
+        made.append([kind, bad, request, {"status": status, "text": text, "stays": stays, "secrets": [own, *secrets]}])
+
+    def useful():
+        return [(name.encode(), str(r.randint(1, 60)).encode()) for name in r.sample(kept, 2)]
 
     for _ in range(2):
         script, text = answer()
         add("answered", False, script, text, 200)
-        script, text = answer(201)
+        script, text = answer(201, extra=useful())
         add("answered otherwise", False, script, text, 201, path=f"/{_text(r, 5)}/{r.randint(1, 99)}")
+        script, _ = answer(429, "{}", extra=useful())
+        add("429 that says when", False, script, None, 429)
         add("it fails", True, [["raise", f"{r.choice(words)}={(s := secret())}"]], None, 500, [s])
         script, _ = answer(422, json.dumps({"detail": [{"input": (s := secret()), "msg": "not a number"}]}))
         add("422 that echoes", True, script, None, 422, [s])
         script, _ = answer(500, f"Traceback (most recent call last):\n  {r.choice(words)} = '{(s := secret())}'")
         add("500 with a traceback", True, script, None, 500, [s])
-        script, text = answer(extra=[(b"server", (s := secret()).encode()), (b"x-debug", (t := secret()).encode())])
-        add("headers that tell", True, script, text, 200, [s, t])
+        script, text = answer(extra=[(b"server", (s := secret()).encode()), (b"x-debug", (u := secret()).encode())])
+        add("headers that tell", True, script, text, 200, [s, u])
         script, text = answer()
         add("a key in the query", True, script, text, 200, [s := secret()], query=f"api_key={s}&x=1".encode())
         script, text = answer()
@@ -988,24 +1020,30 @@ def _quiet_generate(rng, hidden=False):
             begun[0][1]["headers"] = begun[0][1]["headers"][:1]
             begun[1][1]["more_body"] = True
             add("it fails in the middle", True, [*begun, ["raise", (s := secret())]], None, 200, [s])
+            add("it says nothing", True, [], None, 500)
             script, text = answer(204, "")
             add("nothing to say", False, script, "", 204)
     r.shuffle(made)
-    inputs = [({"request": request},) for _, _, request, _ in made]
+    inputs = [({"kept": kept, "request": request},) for _, _, request, _ in made]
     cases = [{"kind": kind, "bad": bad, "path": request["path"], **due} for kind, bad, request, due in made]
     return inputs, {"cases": cases}
+
+
+def _headers_of(script: list) -> list[list[str]]:
+    """What the app behind sends along, as text."""
+    starts = [content["headers"] for act, content in script if act == "send" and "headers" in content]
+    return [[name.decode(), value.decode()] for pairs in starts for name, value in pairs]
 
 
 def _quiet_play(order, scene):
     lines = []
 
     def log(method, text):
-        if not isinstance(text, str) or len(text) > 10_000 or len(lines) >= 20:
-            raise RefusedError("the log takes lines of text")
-        lines.append(text)
+        if len(lines) < 20:
+            lines.append(text[:10_000] if isinstance(text, str) else "")
 
     conductor = Conductor(order, {"log": log})
-    conductor.make("quiet", [], ["inner", "log"])
+    conductor.make("quiet", [scene["kept"]], ["inner", "log"])
     return conductor.request(scene["request"]) | {"log": lines}
 
 
@@ -1018,12 +1056,17 @@ def _log_problem(lines: list, seen: dict, path: str, ident: str) -> str:
     """What is wrong with what was logged for one request, or ""."""
     if len(lines) != 1:
         return f"{len(lines)} entries in the log"
+    if not lines[0]:
+        return "`log` takes one line of text"
     if "\n" in lines[0].strip("\n") or "\r" in lines[0]:
         return "the log entry has more than one line"
     entry = _parsed(lines[0].encode("utf-8", "replace"))
     wanted = {"request_id": ident, "method": "POST", "path": path, "status": seen["status"]}
-    if not isinstance(entry, dict) or any(entry.get(name) != value for name, value in wanted.items()):
-        return f"the log entry should be JSON with {', '.join(wanted)} of this request"
+    if not isinstance(entry, dict):
+        return "the log entry is no JSON object"
+    wrong = [name for name, value in wanted.items() if entry.get(name) != value]
+    if wrong:
+        return f"`{wrong[0]}` in the log entry is not that of this request and its answer"
     return ""
 
 
@@ -1046,8 +1089,11 @@ def _quiet_problem(answer, seen: dict, case: dict) -> str:
     ident = header_values(seen, "x-request-id")
     if len(ident) != 1 or not ident[0]:
         return "the answer has no X-Request-Id of its own, or several"
-    if others := {name for name, _ in seen["headers"]} - set(_PASSED_ON):
-        return f"a header is passed on: {sorted(others)[0][:40]}"
+    came = [[name, value] for name, value in seen["headers"] if name not in (*_OF_THE_BODY, "x-request-id")]
+    if lost := [name for name, value in case["stays"] if [name, value] not in came]:
+        return f"a header that is to be kept is gone: {lost[0]}"
+    if others := [name for name, value in came if [name, value] not in case["stays"]]:
+        return f"a header is passed on: {others[0][:40]}"
     if case["text"] is not None and (seen["body"] != case["text"].encode() or not seen["complete"]):
         return "what the app behind answered does not come out as it was"
     if case["status"] >= 400:
@@ -1081,6 +1127,9 @@ def _quiet_judge(answers, truth):
             "logs-the-query": ["a key in the query"],
             "forged-line": ["a line break in the path"],
             "client-id": ["a request id of the client's"],
+            "begun": ["it fails in the middle"],
+            "no-answer": ["it says nothing"],
+            "kept": ["429 that says when", "answered otherwise"],
         },
     )
     if problems and all(problem == "the log tells a secret" for problem in problems):
@@ -1107,8 +1156,8 @@ def _steal_generate(rng, hidden=False):
             "base": r.uniform(10.4, 11.2),
             "countries": {name: r.gauss(0, 0.45) for name in countries},
             "flags": {name: r.gauss(0, 0.12) for name in flags},
-            "rise": r.uniform(0.4, 0.8),
-            "pace": r.uniform(6, 14),
+            "rise": r.uniform(1.3, 1.9),
+            "pace": r.uniform(3, 5),
             # A step at an age of contracts: not smooth, but still a function of the years alone.
             "step": [r.randint(12, 25), r.uniform(0.2, 0.4)] if odd else [99, 0.0],
         }
@@ -1366,6 +1415,10 @@ QUESTIONS = (
             "(`hmac.compare_digest`).",
             "believes-length": "Content-Length is what the client says. Count what comes, and stop at the first part "
             "that is too much.",
+            "no-key-is-right": "Every valid key got 401. Names and values of headers are bytes, names in small "
+            "letters; the digest is of the *whole* key; and the algorithm stands in `keys`.",
+            "ignores-length": "Content-Length already said that it is too much, and you asked for the body all the "
+            "same.",
             "counts-afterwards": "You read all of it and then find it too large: by then the memory is full. A body "
             "without an end never lets you get there.",
             "off-by-one": "A body of exactly the allowed size is allowed.",
@@ -1404,6 +1457,7 @@ QUESTIONS = (
             "counts-refused": "What was refused uses the limit up, too: whoever keeps knocking never gets in again, "
             "though nothing of theirs was served.",
             "one-for-all": "One busy client locks out everybody else. Count by address.",
+            "one-too-few": "One request too few passes: `add` has counted this one, too, before you compare.",
             "race": "Between your `get` and your `set` the other instance did the same, and both saw one place left. "
             "It takes one step that cannot be interrupted.",
         },
@@ -1462,7 +1516,9 @@ QUESTIONS = (
             "no-chain": "Each line is genuine, and they are not all there, or not in order. Check the link to the "
             "line before.",
             "no-anchor": "A chain that was cut is still a chain, and so is one that was written anew with the key. "
-            "Compare with the anchor.",
+            "Compare with the anchor; where lines are missing at the end, the first of them is `len(lines)`.",
+            "no-line-break": "Whole logs fail at their second line: the digest of the line before is over the whole "
+            "line, with its line break.",
             "parsed": "You compare what the line says after parsing. Two writings of the same content are two lines: "
             "compare the bytes.",
             "no-beginning": "The first line has nothing before it, and has to say so. Else the beginning can be cut "
@@ -1473,9 +1529,9 @@ QUESTIONS = (
     ),
     Question(
         id="h3-q7",
-        title="Nothing that should not be heard",
+        title="Nothing leaks",
         entry="quiet",
-        signature="quiet(inner: ASGI app, log) -> ASGI app",
+        signature="quiet(kept: list[str], inner: ASGI app, log) -> ASGI app",
         points=12,
         minutes=12,
         difficulty=3,
@@ -1491,8 +1547,8 @@ QUESTIONS = (
         judge=_quiet_judge,
         play=_quiet_play,
         misconceptions={
-            "exception-text": "The exception's text gets out, into the answer, the log, or through the server. It "
-            "belongs to neither: the request id is enough to find the place.",
+            "exception-text": "A failure has to become a plain 500. Its text belongs neither into the answer nor into "
+            "the log, and what comes out as an exception the server writes down, text and all.",
             "errors-pass": "The app behind explains its errors to strangers, and you pass that on. From 400 on the "
             "body is yours.",
             "headers-pass": "Headers such as `Server` and `X-Debug` tell what runs here. Pass on what is needed, not "
@@ -1502,6 +1558,9 @@ QUESTIONS = (
             "logs-headers": "Each request's key lands in your log. Log four values and nothing of the headers.",
             "forged-line": "A path can hold a line break, and your log then has a line that nobody wrote. One JSON "
             "value per line.",
+            "begun": "An answer that has begun cannot become a 500 any more. Let it end, and let no exception out.",
+            "no-answer": "The app behind returned without an answer. To the client that is a failure: a 500.",
+            "kept": "Some headers are useful, and `kept` names them: they go on, on errors too.",
             "client-id": "The client's own X-Request-Id is text of the client's. Make one of your own.",
         },
     ),

@@ -159,7 +159,7 @@ def guarded(keys, most, inner):
         "h3-q7",
         0,
         """
-def quiet(inner, log):
+def quiet(kept, inner, log):
     async def app(scope, receive, send):
         for odd in (None, 7, [], {'type': 'http.response.start', 'status': '200', 'headers': [1]},
                     {'type': 'http.response.start', 'status': 10 ** 4000, 'headers': {'a': 'b'}},

@@ -350,7 +350,7 @@ def looks_odd(lines, key, anchor, form):
     return len(lines) if len(lines) <= anchor["line"] else None
 
 
-def says_nothing(inner, log):
+def says_nothing(kept, inner, log):
     async def app(scope, receive, send):
         log(json.dumps({"request_id": "a", "method": "POST", "path": scope["path"], "status": 500}))
         await answer(send, 500, [(b"x-request-id", b"a")], b'{"error": "x", "request_id": "a"}')
