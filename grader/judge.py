@@ -190,13 +190,23 @@ class Examination:
                 with contextlib.suppress(StoppedError):
                     self._order(number, {"abandon": True})
             return stopped.answer
+        except (RoomError, _LostError, _OutOfTimeError):
+            raise
+        except Exception as error:  # a defect of ours costs one question, and the instructor hears of it
+            self.flags.add(f"judge-failed:{question.id}:{type(error).__name__}")
+            return Answer(error="Exception")
 
     def _order(self, instance: int, content: dict) -> dict:
         """One order to one instance of the learner's service, and the event it ends in; see `conversation.Order`."""
-        answer = self._ask(self._instance(instance), {"order": codec.encode(content)})
+        session = self._instance(instance)
+        try:
+            order = codec.encode(content)  # what a tool answers may be the learner's own, come back
+        except codec.UncodableError:
+            raise StoppedError(Answer(error="_uncodable")) from None
+        answer = self._ask(session, {"order": order})
         if self._too_much():
             raise StoppedError(Answer(error="_too_large"))
-        if answer.error in _OURS or (not answer.error and not isinstance(answer.value, dict)):
+        if answer.error in _OURS or not (answer.error or _is_event(answer.value)):
             raise StoppedError(answer if answer.error else Answer(error="_uncodable"))
         return {"event": "error", "error": answer.error, "message": answer.message} if answer.error else answer.value
 
@@ -233,6 +243,10 @@ class Examination:
             if session.over_processor:
                 raise _LostError("timeout") from None
             raise _LostError("memory" if session.over_memory else "died") from None
+
+
+def _is_event(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("event"), str)  # an array is equal to nothing and all
 
 
 def _answer(line: dict) -> Answer:

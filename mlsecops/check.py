@@ -238,8 +238,11 @@ class _Actor(threading.Thread):
             answer = self._events.get(timeout=STEP)
         except queue.Empty:
             raise StoppedError(Answer(error="_timeout", message=f"nothing came for {STEP} seconds")) from None
-        if isinstance(answer, dict):
-            return answer
+        if isinstance(answer, bytes):
+            try:
+                return codec.decode(codec.loads(answer), finite=True)
+            except codec.UncodableError as error:
+                answer = error
         failed = _failed(answer)
         if line := _own_line(answer):
             failed = dataclasses.replace(failed, message=f"{failed.message}, at {line}"[:LONGEST_MESSAGE])
@@ -251,14 +254,16 @@ class _Actor(threading.Thread):
         """Carry out orders until None comes."""
         while (order := self._orders.get()) is not None:
             try:
-                event = codec.round_trip(self._stage.perform(order, self._exchange))
+                event = codec.dumps(codec.encode(self._stage.perform(order, self._exchange)))
             except BaseException as error:
                 event = error
             self._events.put(event)
-        self._stage.close()
+        with contextlib.suppress(BaseException):  # what `end` raises may come as late as here
+            self._stage.close()
 
     def _exchange(self, event: dict) -> dict:
-        self._events.put(codec.round_trip(event))
+        # Read outside of here, as the judge does: what it refuses must not be an error that the service can catch.
+        self._events.put(codec.dumps(codec.encode(event)))
         if (order := self._orders.get()) is None:
             self._orders.put(None)
             return {"abandon": True}

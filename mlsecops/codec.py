@@ -18,6 +18,7 @@ from typing import Any
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 200_000
+MAX_AXES = 4  # repr() shortens long axes only: an array with twenty short ones takes it half a minute
 _DTYPE_KINDS = "biufUS"
 _DTYPE = re.compile(rf"[<>|=][{_DTYPE_KINDS}][1-9]\d{{0,5}}")
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -145,9 +146,14 @@ def _decode_array(content: Any, finite: bool, depth: int) -> Any:
     name, shape, data = content
     if not _DTYPE.fullmatch(name):
         raise ValueError("this dtype may not travel")
+    shape = [int(length) for length in shape]
+    if len(shape) > MAX_AXES or (
+        0 in shape and math.prod(max(1, length) for length in shape) > 1000
+    ):  # an empty one costs no bytes and is any size
+        raise ValueError("this shape may not travel")
     dtype = np.dtype(name)
     array = np.frombuffer(base64.b64decode(data, validate=True), dtype)
-    array = array.reshape([int(length) for length in shape]).copy()
+    array = array.reshape(shape).copy()
     if finite and dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("NaN and infinity are not answers")
     return array

@@ -192,6 +192,17 @@ def test_a_service_that_takes_too_long_or_never_stops_is_left_behind(capsys, mon
         time.sleep(0.05)
 
 
+def test_what_a_grading_refuses_to_hear_a_service_cannot_catch_in_practice_either(capsys):
+    """An infinity handed to `predict` cannot travel. Were that an exception in the service, one net would catch it."""
+    reads = ("except (ValueError, RecursionError):", "except RecursionError:")
+    model = (
+        "        except Exception:\n",
+        "        except ValueError:\n            return 400, {}\n        except Exception:\n",
+    )
+    assert "[FULL MARKS]" not in card(capsys, "h3-q1", solved("h3-q1", (", allow_nan=False", ""), model))
+    assert "[FULL MARKS]" not in card(capsys, "h3-q1", solved("h3-q1", reads))
+
+
 def test_half_of_an_answer_counts_for_a_half(capsys):
     """A thief without the defender beside it; in a notebook both stand in the same space."""
     space = {"steal": solved("h3-q8")}

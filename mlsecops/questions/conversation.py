@@ -118,7 +118,7 @@ class Conductor:
                 return seen | {"error": str(event.get("error"))[:80], "message": str(event.get("message", ""))[:200]}
             try:
                 reply = self._noted(event, request, chunks, seen)
-            except (TypeError, ValueError, KeyError, AttributeError):
+            except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
                 seen["error"] = "malformed"
                 break
             if len(seen["body"]) > MOST_BYTES:
@@ -154,6 +154,8 @@ class Conductor:
 
     def _use_tool(self, event: dict) -> dict:
         try:
+            if not isinstance(event["method"], str) or not isinstance(event["args"], list):
+                raise TypeError  # an array unpacks to gigabytes
             return {"reply": self._tools[event["tool"]](event["method"], *event["args"])}
         except RefusedError as refusal:
             return {"refuse": str(refusal)}

@@ -16,6 +16,7 @@ import math
 import string
 import unicodedata
 
+from mlsecops import codec
 from mlsecops.questions import Question, Verdict
 from mlsecops.questions.conversation import (
     Conductor,
@@ -126,6 +127,7 @@ def _service_generate(rng, hidden=False):
         "honest": _post(text.encode()),
         "honest, in parts": _post(_parts(r, text.encode(), 4)),
         "honest, spread out": _post(json.dumps(query, indent=2).encode()),
+        "honest, half a year": _post(raw(f"{years}.5")),
     }
     named = {**query, "city": place}
     good |= {"not only ASCII": _post(json.dumps(named, ensure_ascii=False).encode())}
@@ -156,6 +158,11 @@ def _service_generate(rng, hidden=False):
         bad |= {
             "half a key": (400, _post(text.replace('"uses_sql"', '"uses_\\udc00"').encode())),
             "1e400 inside": (400, _post(raw(f'[{{"x": -{years}e999}}]'))),
+            "NaN elsewhere": (400, _post(text[:-1].encode() + f', "{_text(r, 5)}": [1, NaN]}}'.encode())),
+            "half a character elsewhere": (
+                400,
+                _post(text[:-1].encode() + f', "{_text(r, 5)}": ["\\ud801x"]}}'.encode()),
+            ),
             "UTF-32": (400, _post(text.encode("utf-32"))),
             "a text": (400, _post(json.dumps(text).encode())),
             "a path with more": (404, _post(text.encode(), path="/predict/")),
@@ -167,6 +174,7 @@ def _service_generate(rng, hidden=False):
     for kind, status, request in made:
         expected = named if kind in ("not only ASCII", "a character in two parts") else query
         expected = {**query, "city": "🏙"} if kind == "an escaped pair" else expected
+        expected = {**query, "years_exp": query["years_exp"] + 0.5} if kind == "honest, half a year" else expected
         salary = r.randint(20_000, 200_000)
         fails = failure if kind == "the model fails" else ""
         scene = {"headers": headers, "request": request, "query": expected, "salary": salary, "fails": fails}
@@ -184,7 +192,7 @@ def _service_play(order, scene):
     def predict(method, query):
         if scene["fails"]:
             raise RefusedError(scene["fails"])
-        return scene["salary"] if _same(query, scene["query"]) else -1
+        return scene["salary"] if _same(query, scene["query"]) else scene["salary"] + 1  # no oracle
 
     conductor = Conductor(order, {"predict": predict})
     conductor.make("make_service", [scene["headers"]], ["predict"])
@@ -231,9 +239,9 @@ def _service_judge(answers, truth):
     verdict = balance(
         cases,
         {
-            "constants": ["NaN", "minus infinity"],
+            "constants": ["NaN", "minus infinity", "NaN elsewhere"],
             "overflow": ["1e400", "1e400 inside"],
-            "half": ["half a character", "half a key"],
+            "half": ["half a character", "half a key", "half a character elsewhere"],
             "guessed-encoding": ["UTF-16", "UTF-32"],
             "not-an-object": ["a list", "null", "a text"],
             "too-deep": ["deep"],
@@ -288,11 +296,47 @@ def _query_generate(rng, hidden=False):
     def raw(values: dict, name: str, token: str) -> bytes:
         return json.dumps(values).replace(f'"{name}": {json.dumps(values[name])}', f'"{name}": {token}').encode()
 
-    def spelled(values: dict) -> tuple[str, str]:
-        """A name, and the same name with an escape in it."""
-        return f'"{flag}"', f'"\\u{ord(flag[0]):04x}{flag[1:]}"'
+    escaped = f'"\\u{ord(flag[0]):04x}{flag[1:]}"'  # the same name, written with an escape
 
-    one, lost = person(), r.choice([flag, integer])
+    def spoiled(one: dict, lost: str) -> dict[str, bytes]:
+        """Every way to spoil one person's query."""
+        made = {
+            "a number as text": json.dumps(one | {number: str(one[number])}).encode(),
+            "true as a number": json.dumps(one | {number: True}).encode(),
+            "true as an integer": json.dumps(one | {integer: True}).encode(),
+            "one as a boolean": json.dumps(one | {flag: 1}).encode(),
+            "yes as a boolean": json.dumps(one | {flag: "yes"}).encode(),
+            "null as a value": json.dumps(one | {number: None}).encode(),
+            "a fraction as an integer": json.dumps(one | {integer: few + 0.5}).encode(),
+            "a point in an integer": json.dumps(one | {integer: few + 3.0}).encode(),
+            "below": json.dumps(one | {number: low - 0.001}).encode(),
+            "above": json.dumps(one | {number: high + 0.001}).encode(),
+            "one too many": json.dumps(one | {integer: many + 1}).encode(),
+            "NaN": raw(one, number, "NaN"),
+            "infinite": raw(one, number, "1e999"),
+            "no such country": json.dumps(one | {choice: "Atlantis"}).encode(),
+            "small letters": json.dumps(one | {choice: one[choice].lower()}).encode(),
+            "a country as a list": json.dumps(one | {choice: [one[choice]]}).encode(),
+            "a field missing": json.dumps({name: one[name] for name in one if name != lost}).encode(),
+            "a field too many": json.dumps(one | {"is_admin": True}).encode(),
+            "a field twice": (json.dumps(one)[:-1] + f', "{number}": {low + 1}}}').encode(),
+            "UTF-16": json.dumps(one).encode("utf-16"),
+            "a mark in front": json.dumps(one).encode("utf-8-sig"),
+            "two values": (json.dumps(one) + json.dumps(one)).encode(),
+            "a list": json.dumps([one]).encode(),
+            "no JSON": f"{number}={one[number]}".encode(),
+        }
+        if hidden:
+            made |= {
+                "twice, once escaped": (json.dumps(one)[:-1] + f", {escaped}: true}}").encode(),
+                "Cyrillic letters": json.dumps(one | {choice: one[choice].translate(_LOOKALIKES)}).encode(),
+                "a text of digits as integer": json.dumps(one | {integer: str(few)}).encode(),
+                "a zero byte behind": json.dumps(one | {choice: one[choice] + "\x00"}).encode(),
+                "minus infinity": raw(one, number, "-Infinity"),
+                "a huge exponent as integer": raw(one, integer, "1e3000"),
+            }
+        return made
+
     inside = round(low + 0.25 + r.random(), 3)
     good = {
         "plain": [json.dumps(values := person()).encode(), values],
@@ -311,47 +355,14 @@ def _query_generate(rng, hidden=False):
             values,
         ],
     }
-    bad = {
-        "a number as text": json.dumps(one | {number: str(one[number])}).encode(),
-        "true as a number": json.dumps(one | {number: True}).encode(),
-        "true as an integer": json.dumps(one | {integer: True}).encode(),
-        "one as a boolean": json.dumps(one | {flag: 1}).encode(),
-        "yes as a boolean": json.dumps(one | {flag: "yes"}).encode(),
-        "null as a value": json.dumps(one | {number: None}).encode(),
-        "a fraction as an integer": json.dumps(one | {integer: few + 0.5}).encode(),
-        "a point in an integer": json.dumps(one | {integer: few + 3.0}).encode(),
-        "below": json.dumps(one | {number: low - 0.001}).encode(),
-        "above": json.dumps(one | {number: high + 0.001}).encode(),
-        "one too many": json.dumps(one | {integer: many + 1}).encode(),
-        "NaN": raw(one, number, "NaN"),
-        "infinite": raw(one, number, "1e999"),
-        "no such country": json.dumps(one | {choice: "Atlantis"}).encode(),
-        "small letters": json.dumps(one | {choice: one[choice].lower()}).encode(),
-        "a country as a list": json.dumps(one | {choice: [one[choice]]}).encode(),
-        "a field missing": json.dumps({name: one[name] for name in one if name != lost}).encode(),
-        "a field too many": json.dumps(one | {"is_admin": True}).encode(),
-        "a field twice": (json.dumps(one)[:-1] + f', "{number}": {low + 1}}}').encode(),
-        "UTF-16": json.dumps(one).encode("utf-16"),
-        "a mark in front": json.dumps(one).encode("utf-8-sig"),
-        "two values": (json.dumps(one) + json.dumps(one)).encode(),
-        "a list": json.dumps([one]).encode(),
-        "no JSON": f"{number}={one[number]}".encode(),
-    }
     if hidden:
-        name, escaped = spelled(one)
+        one = person()
         bold = "".join(chr(0x1D400 + ord(c) - 65) if c.isupper() else chr(0x1D41A + ord(c) - 97) for c in one[choice])
         good |= {
-            "an escape in a name": [json.dumps(one).replace(name, escaped).encode(), one],
+            "an escape in a name": [json.dumps(one).replace(f'"{flag}"', escaped).encode(), one],
             "bold letters": [json.dumps(one | {choice: bold}, ensure_ascii=False).encode(), one],
         }
-        bad |= {
-            "twice, once escaped": (json.dumps(one)[:-1] + f", {escaped}: true}}").encode(),
-            "Cyrillic letters": json.dumps(one | {choice: one[choice].translate(_LOOKALIKES)}).encode(),
-            "a text of digits as integer": json.dumps(one | {integer: str(few)}).encode(),
-            "a zero byte behind": json.dumps(one | {choice: one[choice] + "\x00"}).encode(),
-            "minus infinity": raw(one, number, "-Infinity"),
-            "a huge exponent as integer": raw(one, integer, "1e3000"),
-        }
+    bad = {kind: spoiled(person(), r.choice([flag, integer]))[kind] for kind in spoiled(person(), flag)}
     made = [[kind, body, values] for kind, (body, values) in good.items()]
     made += [[kind, body, None] for kind, body in bad.items()]
     r.shuffle(made)
@@ -391,6 +402,16 @@ def _query_judge(answers, truth):
 # --- q3: the key before the body ------------------------------------------------------------------------------------
 
 
+_FORGED = (
+    "a wrong secret",
+    "another's secret",
+    "a made-up secret",
+    "a secret begun wrongly",
+    "large and small swapped",
+    "the secret backwards",
+)
+
+
 def _guard_generate(rng, hidden=False):
     r = draws(rng)
     algorithm, most = r.choice(_ALGORITHMS), r.randint(800, 3000)
@@ -409,7 +430,8 @@ def _guard_generate(rng, hidden=False):
 
     right, other = r.sample(keys, 2)
     small, large = body(r.randint(100, 700)), body(most + r.randint(1, 400))
-    swapped = right.split(".")[0] + "." + other.split(".")[1]
+    ident, secret = right.split(".")
+    swapped = f"{ident}.{other.split('.')[1]}"
     good = {
         "a right key": _post(small, [key(right), length(len(small))]),
         "another right key": _post(small, [key(other), length(len(small))]),
@@ -422,6 +444,8 @@ def _guard_generate(rng, hidden=False):
         "no key": _post(small, [length(len(small))]),
         "a wrong secret": _post(small, [key(right[:-1] + ("a" if right[-1] != "a" else "b")), length(len(small))]),
         "another's secret": _post(small, [key(swapped), length(len(small))]),
+        "a made-up secret": _post(small, [key(f"{ident}.{_text(r, 30)}"), length(len(small))]),
+        "a secret begun wrongly": _post(small, [key(f"{ident}.{'b' if secret[0] == 'a' else 'a'}{secret[1:]}")]),
         "an unknown id": _post(small, [key(f"{_text(r, 6).lower()}.{_text(r, 30)}"), length(len(small))]),
         "no key, much to read": _post([body(2000)] * 20, [length(40_000)]),
         "an id alone": _post(small, [key(right.split(".")[0]), length(len(small))]),
@@ -444,6 +468,8 @@ def _guard_generate(rng, hidden=False):
             "not ASCII": _post(small, [(b"x-api-key", "schlüssel.ß".encode("latin-1")), length(len(small))]),
             "the stored digest": _post(small, [key(f"{right.split('.')[0]}.{digests[right.split('.')[0]]}")]),
             "in large letters": _post(small, [key(right.upper()), length(len(small))]),
+            "large and small swapped": _post(small, [key(f"{ident}.{secret.swapcase()}"), length(len(small))]),
+            "the secret backwards": _post(small, [key(f"{ident}.{secret[::-1]}"), length(len(small))]),
         }
         too_large |= {
             "one byte too many": _post(_parts(r, body(most + 1), 2), [key(right)]),
@@ -519,12 +545,15 @@ def _guard_judge(answers, truth):
         cases,
         {
             "no-key-at-all": ["no key", "no key, much to read"],
-            "id-only": ["a wrong secret", "another's secret", "an id alone"],
+            "id-only": list(_FORGED),
             "believes-length": ["not announced", "announced as small", "without end", "one byte too many"],
             "ignores-length": ["announced", "announced in a number too long"],
             "off-by-one": ["as large as allowed", "as large as allowed, in parts"],
         },
     )
+    # Who lets a forged key in has no door, whatever else is right.
+    forged = [case.right or case.kind not in _FORGED for case in cases]
+    verdict = dataclasses.replace(verdict, score=verdict.score * (1.0 if all(forged) else 0.5))
     if shut_out == sum(not case.bad for case in cases):
         return dataclasses.replace(verdict, misconception="no-key-is-right")
     wrong = {case.kind for case in cases if not case.right}
@@ -548,19 +577,26 @@ def _guard_judge(answers, truth):
 
 
 class _Storage:
-    """What all instances share. `meanwhile`, if set, happens once, between a use of it and its answer."""
+    """What all instances share.
 
-    MOST = 4000  # names, and values of one name
+    Attributes:
+        meanwhile: if set, happens once, before a use takes effect; `wait` tells how many uses go first.
+    """
+
+    MOST = 400  # names, and values of one name
+    LARGEST = 10_000, 500  # bytes and values of what is set: each `get` sends it again
 
     def __init__(self):
-        self._values, self.meanwhile = {}, None
+        self._values, self.meanwhile, self.wait = {}, None, 0
 
     def use(self, method, *args):
-        answer = getattr(self, f"_{method}", self._unknown)(*args)
-        if self.meanwhile:
+        if self.meanwhile and self.wait == 0:
             happening, self.meanwhile = self.meanwhile, None
             happening()
-        return answer
+        self.wait -= bool(self.meanwhile)
+        # No getattr: `_class__` and `_setattr__` are methods, too.
+        known = {"get": self._get, "set": self._set, "add": self._add, "remove": self._remove}
+        return known.get(method, self._unknown)(*args)
 
     def _unknown(self, *args):
         raise RefusedError("the storage has get, set, add and remove")
@@ -569,7 +605,10 @@ class _Storage:
         return self._values.get(str(name))
 
     def _set(self, name, value):
-        if len(self._values) < self.MOST:
+        line = codec.dumps(codec.encode(value))
+        if len(line) > self.LARGEST[0] or codec.nodes(line) > self.LARGEST[1]:
+            raise RefusedError("too large for the storage")
+        if str(name) in self._values or len(self._values) < self.MOST:
             self._values[str(name)] = value
 
     def _add(self, name, now, seconds):
@@ -637,10 +676,13 @@ def _limit_generate(rng, hidden=False):
     other = _address(r)
     busy["requests"] += [{"at": start + 2.0 + n / 10, "client": other, "headers": []} for n in range(3)]
     scenes["a neighbor"] = busy, due + [["neighbor", "pass"]] * 3
-    racing, due = scene(("burst", burst(start + 1, limit - 1)), instances=2)
-    late = {**racing["requests"][-1], "at": start + 2.0}
-    racing["requests"].append({**late, "meanwhile": {**late, "instance": 1}})
-    scenes["at the same moment"] = racing, [*due, ["race", "pass"], ["race", "429"]]
+    # One place left and two at the same moment: the second comes before the first one's second, third, … use of the
+    # storage takes effect.
+    for wait in (1, 2, 3, 4, 5) if hidden else (1, 2):
+        racing, due = scene(("burst", burst(start + 1, limit - 1)), instances=2)
+        late = {**racing["requests"][-1], "at": start + 2.0}
+        racing["requests"].append({**late, "wait": wait, "meanwhile": {**late, "instance": 1}})
+        scenes[f"at the same moment ({wait})"] = racing, [*due, ["race", "pass"], ["race", "429"]]
     if hidden:
         steady = [round(start + n * seconds / (limit * 1.7) + r.random() / 10, 3) for n in range(3 * limit)]
         scenes["steadily too often"] = scene(("steady", steady))
@@ -686,9 +728,10 @@ def _in_turn(conductor, scene, storage=None):
     for planned in scene["requests"]:
         second = []
         if other := planned.get("meanwhile"):
+            storage.wait = planned["wait"]
             storage.meanwhile = lambda other=other, second=second: second.append(ask(other))
         first = ask(planned)
-        if other and not second:  # whoever never uses the storage is not interrupted
+        if other and not second:  # whoever uses the storage less often is not interrupted
             storage.meanwhile = None
             second.append(ask(other))
         results += [first, *second]
@@ -708,7 +751,7 @@ def _in_scenes(answers, truth, rules) -> Verdict:
             said = _came(answer, one)
             if item["kind"] == "race":  # one of the two, whichever
                 both = sorted(way for way, i in zip(came, items, strict=True) if i["kind"] == "race")
-                right, kind = both == ["429", "pass"], "nobody in the race" if both == ["429", "429"] else "race"
+                right, kind = both == ["429", "pass"], f"race: {' and '.join(both)}"
                 wanted, said = "two at the same moment, and one place left: one of them has to pass", " and ".join(both)
             line = f"input {number} ({case['name']}), request {at}: {wanted}; you: {said}"
             cases.append(Case(kind, item["due"] != "pass" or item["kind"] == "race", right, line))
@@ -740,8 +783,8 @@ def _limit_judge(answers, truth):
             "fixed-window": ["edge: 429"],
             "counts-refused": ["afterwards: pass"],
             "one-for-all": ["neighbor: pass"],
-            "one-too-few": ["nobody in the race"],
-            "race": ["race"],
+            "one-too-few": ["race: 429 and 429"],
+            "race": ["race: pass and pass"],
         },
     )
 
@@ -1044,7 +1087,9 @@ def _quiet_play(order, scene):
 
     conductor = Conductor(order, {"log": log})
     conductor.make("quiet", [scene["kept"]], ["inner", "log"])
-    return conductor.request(scene["request"]) | {"log": lines}
+    before = header_values(conductor.request(scene["request"]), "x-request-id")
+    lines.clear()
+    return conductor.request(scene["request"]) | {"log": lines, "before": before}
 
 
 def _tells(text: str, secrets: list[str]) -> bool:
@@ -1084,9 +1129,13 @@ def _quiet_problem(answer, seen: dict, case: dict) -> str:
         return "the answer tells a secret"
     if _tells("\n".join(lines), case["secrets"]):
         return "the log tells a secret"
-    if seen["status"] != case["status"]:
+    # Who keeps an answer back until it is whole can still make a 500 of it.
+    status = 500 if case["kind"] == "it fails in the middle" and seen["status"] == 500 else case["status"]
+    if seen["status"] != status:
         return _came(answer, seen)
     ident = header_values(seen, "x-request-id")
+    if ident == seen.get("before"):
+        return "two requests have the same id"
     if len(ident) != 1 or not ident[0]:
         return "the answer has no X-Request-Id of its own, or several"
     came = [[name, value] for name, value in seen["headers"] if name not in (*_OF_THE_BODY, "x-request-id")]
@@ -1096,7 +1145,7 @@ def _quiet_problem(answer, seen: dict, case: dict) -> str:
         return f"a header is passed on: {others[0][:40]}"
     if case["text"] is not None and (seen["body"] != case["text"].encode() or not seen["complete"]):
         return "what the app behind answered does not come out as it was"
-    if case["status"] >= 400:
+    if status >= 400:
         content = _parsed(seen["body"])
         plain = (
             isinstance(content, dict)
@@ -1178,7 +1227,8 @@ def _steal_generate(rng, hidden=False):
         rises = sorted(r.uniform(0.05, 0.97) for _ in counts)
         curve = [[count, round(value, 3)] for count, value in zip(counts, rises, strict=True)]
         owners = {"alone": 1, "a crowd": r.randint(7, 10)}.get(kind, r.randint(2, 5))
-        most = round(r.uniform(rises[2] + 0.01, rises[5]), 3)
+        # Off the grid: where a count falls right on `most`, rounding decides, and each formula rounds in its own way.
+        most = round(r.uniform(rises[2] + 0.01, rises[5]), 3) + 0.00004321
         usage = [max(1, round(r.lognormvariate(2.5, 1.2))) for _ in range(r.randint(60, 120))]
         budget = max(b for b in range(1, 1001) if _between(curve, owners * b) <= most and owners * b <= 1000)
         scene = {"curve": curve, "usage": usage, "owners": owners, "most": most}
@@ -1267,7 +1317,8 @@ def _steal_judge(answers, truth):
 
 def _numbers(value, count: int) -> list[float] | None:
     """A list, or an array, of so many finite numbers; None when it is anything else."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    if hasattr(value, "tolist"):  # the shape first: (250, 10**6, 0) has no numbers and makes gigabytes of lists
+        value = value.tolist() if value.shape == (count,) else None
     if not isinstance(value, list) or len(value) != count:
         return None
     usable = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e12 for v in value)

@@ -178,6 +178,74 @@ def limited(limit, seconds, inner, clock, storage):
     return app
 """,
     ),
+    # Answers that cost the judge more than they weigh.
+    "an-array-of-nothing": (
+        "h3-q8",
+        0.4,
+        """
+def steal(known, ask):
+    return lambda people: np.zeros((len(people), 400_000, 0))
+""",
+    ),
+    "arguments-of-nothing": (
+        "h3-q4",
+        0,
+        """
+def limited(limit, seconds, inner, clock, storage):
+    async def app(scope, receive, send):
+        event = {'event': 'tool', 'tool': 'storage', 'method': 'get', 'args': np.zeros((3_000_000, 0))}
+        storage._tell(event)
+    return app
+""",
+    ),
+    "twenty-axes": ("h3-q6", 0, "def first_problem(lines, key, anchor, form): return np.zeros((2,) * 19, 'i1')"),
+    "an-array-is-sent": (
+        "h3-q1",
+        0,
+        """
+def make_service(headers, predict):
+    async def app(scope, receive, send): await send(np.array([1, 2]))
+    return app
+""",
+    ),
+    "an-array-happens": (
+        "h3-q1",
+        0,
+        """
+def make_service(headers, predict):
+    async def app(scope, receive, send): receive.__self__._tell({'event': np.array(['done', 'x'])})
+    return app
+""",
+    ),
+    "asks-the-storage-itself": (
+        "h3-q4",
+        (0.5, 0.95),
+        """
+def limited(limit, seconds, inner, clock, storage):
+    async def app(scope, receive, send):
+        for odd in (('_class__', ()), ('_setattr__', ('meanwhile', None)), ('_setattr__', ('wait', 99)), (7, ())):
+            try: storage._use(*odd)
+            except RuntimeError: pass
+        who, now = scope['client'][0], clock()
+        times = [time for time in await storage.get(who) or [] if time > now - seconds]
+        if len(times) >= limit: return await reply(send, 429, {}, [(b'retry-after', b'%d' % math.ceil(seconds))])
+        await storage.set(who, [*times, now])
+        await inner(scope, receive, send)
+    return app
+""",
+    ),
+    "keeps-the-judge-busy": (
+        "h3-q4",
+        0,
+        """
+def limited(limit, seconds, inner, clock, storage):
+    async def app(scope, receive, send):
+        try: await storage.set('big', [0] * 150_000)
+        except RuntimeError: await storage.set('big', [0] * 400)
+        while True: await storage.get('big')
+    return app
+""",
+    ),
     # Only two processes tell this one from a service that counts in the storage.
     "counts-in-a-global": (
         "h3-q4",
@@ -229,7 +297,7 @@ def cells(folder, lab):
 def graded(tmp_path_factory):
     place = tmp_path_factory.mktemp("real")
     subprocess.run([sys.executable, "-m", "grader", "new-key", str(place / "key")], cwd=ROOT, check=True)
-    rows = {}
+    rows = {"folders": {}}
     for lab in LABS:
         subs, out = place / lab, place / f"out{lab}"
         subs.mkdir()
@@ -249,6 +317,7 @@ def graded(tmp_path_factory):
         assert done.returncode == 0, done.stderr
         with (out / "grades.csv").open(encoding="utf-8") as file:
             rows[lab] = {row["student"]: row for row in csv.DictReader(file)}
+        rows["folders"][lab] = out
         for result in (out / "results").glob("*.json"):
             assert "LOOT" not in result.read_text(encoding="utf-8"), result.stem
     return rows
@@ -273,6 +342,15 @@ def test_a_hostile_service_earns_nothing_and_costs_its_own_question_only(graded,
     row, points = graded["H3"][name], question(asked).points
     assert low * points <= float(row[asked]) <= high * points
     assert float(row["score"]) == pytest.approx(100 - points + float(row[asked]))
+
+
+def test_no_answer_breaks_the_judge(graded):
+    for lab, out in graded["folders"].items():
+        for path in (out / "results").glob("*.json"):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            assert not [flag for flag in result["flags"] if "failed" in flag], (lab, path.stem)
+            # Some wait for a step, or two, to run out; nobody comes near the wall limit.
+            assert result["seconds"] < 60, (lab, path.stem)
 
 
 def test_what_a_hostile_service_does_is_on_record(graded):

@@ -235,7 +235,7 @@ MUTANTS = (
         "h3-q2",
         "bounds excluded",
         (('field["low"] <= value <= field["high"]', 'field["low"] < value < field["high"]'),),
-        0.6,
+        0.5,
         0.9,
         "edges",
     ),
@@ -278,7 +278,7 @@ MUTANTS = (
         0.4,
         "body-first",
     ),
-    Mutant("h3-q3", "no challenge", ((', [(b"www-authenticate", b"ApiKey")]', ""),), 0.2, 0.5, "no-challenge"),
+    Mutant("h3-q3", "no challenge", ((', [(b"www-authenticate", b"ApiKey")]', ""),), 0.05, 0.5, "no-challenge"),
     Mutant(
         "h3-q3",
         "knows the id",
@@ -288,8 +288,8 @@ MUTANTS = (
                 'return stored != ""',
             ),
         ),
+        0.2,
         0.5,
-        0.9,
         "id-only",
     ),
     Mutant(
