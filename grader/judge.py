@@ -24,7 +24,7 @@ from grader.rooms import Watch
 from grader.submissions import Notebook, Submission
 from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict
-from mlsecops.questions.conversation import StoppedError
+from mlsecops.questions.conversation import StoppedError, event_of
 
 # A worker interrupts its own cells and calls; when it does not (anymore), it is ended this much later.
 _GRACE = 1.0
@@ -206,9 +206,7 @@ class Examination:
         answer = self._ask(session, {"order": order})
         if self._too_much():
             raise StoppedError(Answer(error="_too_large"))
-        if answer.error in _OURS or not (answer.error or _is_event(answer.value)):
-            raise StoppedError(answer if answer.error else Answer(error="_uncodable"))
-        return {"event": "error", "error": answer.error, "message": answer.message} if answer.error else answer.value
+        return event_of(answer)
 
     def _too_much(self) -> bool:
         """All answers to a question together may be as large as one; they are kept until it is judged."""
@@ -243,10 +241,6 @@ class Examination:
             if session.over_processor:
                 raise _LostError("timeout") from None
             raise _LostError("memory" if session.over_memory else "died") from None
-
-
-def _is_event(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("event"), str)  # an array is equal to nothing and all
 
 
 def _answer(line: dict) -> Answer:

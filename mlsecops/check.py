@@ -29,7 +29,7 @@ from IPython.display import display
 
 from mlsecops import codec
 from mlsecops.questions import Answer, Question, Verdict, question, questions_of
-from mlsecops.questions.conversation import StoppedError
+from mlsecops.questions.conversation import StoppedError, event_of
 from mlsecops.questions.pickles import MARKER
 from mlsecops.stage import AbandonedError, MissingError, Stage
 
@@ -240,15 +240,13 @@ class _Actor(threading.Thread):
             raise StoppedError(Answer(error="_timeout", message=f"nothing came for {STEP} seconds")) from None
         if isinstance(answer, bytes):
             try:
-                return codec.decode(codec.loads(answer), finite=True)
+                return event_of(Answer(codec.decode(codec.loads(answer), finite=True)))
             except codec.UncodableError as error:
                 answer = error
         failed = _failed(answer)
         if line := _own_line(answer):
             failed = dataclasses.replace(failed, message=f"{failed.message}, at {line}"[:LONGEST_MESSAGE])
-        if failed.error.startswith("_"):
-            raise StoppedError(failed)
-        return {"event": "error", "error": failed.error, "message": failed.message}
+        return event_of(failed)
 
     def run(self) -> None:
         """Carry out orders until None comes."""

@@ -43,6 +43,21 @@ class StoppedError(Exception):
         self.answer = answer
 
 
+def event_of(answer: Answer) -> dict:
+    """The event that came in answer to an order; see `Order`.
+
+    Raises:
+        StoppedError: it is none, or the instance has stopped.
+    """
+    if answer.error.startswith("_"):
+        raise StoppedError(answer)
+    if answer.error:
+        return {"event": "error", "error": answer.error, "message": answer.message}
+    if not isinstance(answer.value, dict) or not isinstance(answer.value.get("event"), str):
+        raise StoppedError(Answer(error="_uncodable"))  # an array, say, is equal to nothing and to everything
+    return answer.value
+
+
 class RefusedError(Exception):
     """A tool refuses; the learner's code sees the text in a RuntimeError."""
 

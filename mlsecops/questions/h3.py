@@ -85,8 +85,8 @@ def _came(answer, seen: dict, *, reads: bool = False) -> str:
     if seen["error"] in _WORDS:
         return _WORDS[seen["error"]]
     if seen["error"]:
-        told = f"{seen['error']}: {seen['message']}".strip(": ")
-        return f"`{told}` came out of it, where an answer should"
+        words = f"{seen['error']}: {seen['message']}".strip(": ")
+        return f"`{words}` came out of it, where an answer should"
     if seen["status"] is None:
         return "no answer (is an `await` missing?)"
     notes = [f"status {seen['status']}"]
@@ -431,7 +431,6 @@ def _guard_generate(rng, hidden=False):
     right, other = r.sample(keys, 2)
     small, large = body(r.randint(100, 700)), body(most + r.randint(1, 400))
     ident, secret = right.split(".")
-    swapped = f"{ident}.{other.split('.')[1]}"
     good = {
         "a right key": _post(small, [key(right), length(len(small))]),
         "another right key": _post(small, [key(other), length(len(small))]),
@@ -443,62 +442,47 @@ def _guard_generate(rng, hidden=False):
     unknown = {
         "no key": _post(small, [length(len(small))]),
         "a wrong secret": _post(small, [key(right[:-1] + ("a" if right[-1] != "a" else "b")), length(len(small))]),
-        "another's secret": _post(small, [key(swapped), length(len(small))]),
+        "another's secret": _post(small, [key(f"{ident}.{other.split('.')[1]}"), length(len(small))]),
         "a made-up secret": _post(small, [key(f"{ident}.{_text(r, 30)}"), length(len(small))]),
         "a secret begun wrongly": _post(small, [key(f"{ident}.{'b' if secret[0] == 'a' else 'a'}{secret[1:]}")]),
         "an unknown id": _post(small, [key(f"{_text(r, 6).lower()}.{_text(r, 30)}"), length(len(small))]),
         "no key, much to read": _post([body(2000)] * 20, [length(40_000)]),
-        "an id alone": _post(small, [key(right.split(".")[0]), length(len(small))]),
+        "an id alone": _post(small, [key(ident), length(len(small))]),
         "the key in the address": _post(small, [length(len(small))], query=f"api_key={right}".encode()),
     }
+    announced = {"announced": _post([large], [key(right), length(len(large))])}
     too_large = {
-        "announced": _post([large], [key(right), length(len(large))]),
         "not announced": _post(_parts(r, large, 3) + [body(500)] * 10, [key(right)]),
         "announced as small": _post(_parts(r, large, 3) + [body(500)] * 10, [key(right), length(120)]),
         "without end": _post([body(most // 3)], [key(right)], endless=True),
     }
     if hidden:
-        good |= {
-            "empty parts between": _post([b"", *_parts(r, small, 2), b""], [key(right)]),
-            "another writing of the name": _post(small, [(b"X-API-Key".lower(), right.encode()), length(len(small))]),
-        }
+        good |= {"empty parts between": _post([b"", *_parts(r, small, 2), b""], [key(right)])}
         unknown |= {
             "two keys": _post(small, [key(right), key(f"{right}x"), length(len(small))]),
             "two keys, the right one last": _post(small, [key(f"{right}x"), key(right), length(len(small))]),
             "not ASCII": _post(small, [(b"x-api-key", "schlüssel.ß".encode("latin-1")), length(len(small))]),
-            "the stored digest": _post(small, [key(f"{right.split('.')[0]}.{digests[right.split('.')[0]]}")]),
+            "the stored digest": _post(small, [key(f"{ident}.{digests[ident]}")]),
             "in large letters": _post(small, [key(right.upper()), length(len(small))]),
             "large and small swapped": _post(small, [key(f"{ident}.{secret.swapcase()}"), length(len(small))]),
             "the secret backwards": _post(small, [key(f"{ident}.{secret[::-1]}"), length(len(small))]),
         }
-        too_large |= {
-            "one byte too many": _post(_parts(r, body(most + 1), 2), [key(right)]),
+        too_large |= {"one byte too many": _post(_parts(r, body(most + 1), 2), [key(right)])}
+        announced |= {
             "announced in a number too long": _post([large], [key(right), (b"content-length", b"9" * 30)]),
         }
-    made = [(kind, "pass", request) for kind, request in good.items()]
-    made += [(kind, "401", request) for kind, request in unknown.items()]
-    made += [(kind, "413", request) for kind, request in too_large.items()]
+    made = [(kind, "pass", request, 0) for kind, request in good.items()]
+    made += [(kind, "401", request, 0) for kind, request in unknown.items()]
+    made += [(kind, "413", request, 0) for kind, request in announced.items()]
+    made += [(kind, "413", request, _enough(request, most)) for kind, request in too_large.items()]
     r.shuffle(made)
     inputs, cases = [], []
-    for kind, due, request in made:
+    policy = {"keys": {"algorithm": algorithm, "digests": digests}, "most": most}
+    for kind, due, request, reads in made:
         nonce = _text(r, 20)
-        script = [["read", None], *_answers_with(nonce)]
-        inputs.append(
-            (
-                {
-                    "keys": {"algorithm": algorithm, "digests": digests},
-                    "most": most,
-                    "request": request | {"script": script},
-                },
-            )
-        )
-        whole = b"".join(request["chunks"])
-        reads = (
-            0
-            if due != "413" or (kind.startswith("announced") and kind != "announced as small")
-            else _enough(request, most)
-        )
-        cases.append({"kind": kind, "due": due, "text": nonce, "body": whole if due == "pass" else b"", "reads": reads})
+        inputs.append((policy | {"request": request | {"script": [["read", None], *_answers_with(nonce)]}},))
+        body_due = b"".join(request["chunks"]) if due == "pass" else b""
+        cases.append({"kind": kind, "due": due, "text": nonce, "body": body_due, "reads": reads})
     return inputs, {"cases": cases}
 
 
@@ -877,8 +861,12 @@ def _chain(entries: list[dict], key: bytes, form: dict, previous: str = "") -> l
         head = json.dumps(entry, ensure_ascii=False)[:-1] + f', "{form["previous"]}": "{previous}"'
         mac = hmac.new(key, head.encode(), form["digest"]).hexdigest()
         lines.append(f'{head}, "{form["mac"]}": "{mac}"}}\n'.encode())
-        previous = hashlib.new(form["digest"], lines[-1]).hexdigest()
+        previous = _link(lines[-1], form)
     return lines
+
+
+def _link(line: bytes, form: dict) -> str:
+    return hashlib.new(form["digest"], line).hexdigest()
 
 
 def _chain_generate(rng, hidden=False):
@@ -909,7 +897,7 @@ def _chain_generate(rng, hidden=False):
         made = [*lines[:number], change(lines[number])]
         for line in lines[number + 1 :]:
             start, end = line.split(f'"{previous}": "'.encode())
-            link = hashlib.new(form["digest"], made[-1]).hexdigest()
+            link = _link(made[-1], form)
             made.append(start + f'"{previous}": "{link}'.encode() + end[len(link) :])
         return made
 
@@ -942,9 +930,8 @@ def _chain_generate(rng, hidden=False):
         "last line torn": lambda log, n: ([*log[:-1], log[-1][:-9]], len(log) - 1),
         "mac in large letters": lambda log, n: ([*log[:n], _upper(log[n]), *log[n + 1 :]], n),
     }
-    chosen = [name for name in families if not name.startswith("whole")] * 2 + [
-        n for n in families if n[:5] == "whole"
-    ] * 4
+    whole = [name for name in families if name.startswith("whole")]
+    chosen = [name for name in families if name not in whole] * 2 + whole * 4
     chosen += [*held_back, *held_back] if hidden else []
     r.shuffle(chosen)
     inputs, cases = [], []
@@ -962,10 +949,6 @@ def _chain_generate(rng, hidden=False):
         inputs.append((lines, key, head_of(honest, anchored), form))
         cases.append({"kind": kind, "bad": bad})
     return inputs, {"cases": cases}
-
-
-def _link(line: bytes, form: dict) -> str:
-    return hashlib.new(form["digest"], line).hexdigest()
 
 
 def _upper(line: bytes) -> bytes:
@@ -1022,10 +1005,9 @@ def _quiet_generate(rng, hidden=False):
 
     made = []
 
-    def add(kind, bad, script, text, status, secrets=(), **more):
+    def add(kind, bad, script, text, status, secrets=(), headers=(), **more):
         own = secret()
-        headers = [[b"x-api-key", own.encode()], *more.pop("headers", [])]
-        request = _post(b"{}", headers, **more) | {"script": script}
+        request = _post(b"{}", [[b"x-api-key", own.encode()], *headers], **more) | {"script": script}
         stays = [pair for pair in _headers_of(script) if pair[0] in kept]
         made.append([kind, bad, request, {"status": status, "text": text, "stays": stays, "secrets": [own, *secrets]}])
 
@@ -1230,7 +1212,7 @@ def _steal_generate(rng, hidden=False):
         # Off the grid: where a count falls right on `most`, rounding decides, and each formula rounds in its own way.
         most = round(r.uniform(rises[2] + 0.01, rises[5]), 3) + 0.00004321
         usage = [max(1, round(r.lognormvariate(2.5, 1.2))) for _ in range(r.randint(60, 120))]
-        budget = max(b for b in range(1, 1001) if _between(curve, owners * b) <= most and owners * b <= 1000)
+        budget = _largest_budget(curve, owners, most)
         scene = {"curve": curve, "usage": usage, "owners": owners, "most": most}
         inputs.append((scene,))
         share = sum(use > budget for use in usage) / len(usage)
@@ -1239,7 +1221,7 @@ def _steal_generate(rng, hidden=False):
                 "kind": kind,
                 "budget": budget,
                 "turned_away": share,
-                "alone": max(b for b in range(1, 1001) if _between(curve, b) <= most),
+                "alone": _largest_budget(curve, 1, most),
             }
         )
     return inputs, {"cases": cases}
@@ -1262,6 +1244,11 @@ def _between(curve: list, count: float) -> float:
         if count <= b:
             return low + (high - low) * (count - a) / (b - a)
     return curve[-1][1]
+
+
+def _largest_budget(curve: list, owners: int, most: float) -> int:
+    """The most answers for each of so many owners with which their copy is no better than `most`."""
+    return max(b for b in range(1, curve[-1][0] // owners + 1) if _between(curve, owners * b) <= most)
 
 
 def _steal_play(order, scene):
