@@ -27,10 +27,10 @@ places = [Path("{repo}"), Path.cwd(), *Path.cwd().parents]
 if "google.colab" in sys.modules and not places[0].exists():
     source = "https://github.com/{owner}/{repo}"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={ref}", source], check=True)
-root = next((p.resolve() for p in places if (p / "mlsecops" / "lesson.py").exists()), None)
+root = next((p.resolve() for p in places if (p / "classroom" / "lesson").is_dir()), None)
 assert root, "Open this notebook from inside the course's folder, or in Colab."
 sys.path.insert(0, str(root))
-from mlsecops.lesson import setup
+from classroom.lesson import setup
 
 setup("{lesson}")"""
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"

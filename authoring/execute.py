@@ -44,7 +44,7 @@ class Outcome:
     """How one notebook went.
 
     `status` is `ok`, `failed` or `stopped`; `seconds` and `peak_memory_mb` (resident, the kernel and all that it
-    started) are measured while it ran; `results` is what the lesson displayed through `mlsecops.lesson`; `error` names
+    started) are measured while it ran; `results` is what the lesson displayed through `classroom.lesson`; `error` names
     the cell and the reason.
     """
 

@@ -23,10 +23,10 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from classroom.drills.serving import Thief, call, nonsense  # noqa: E402
 from mlsecops.salary.dataset import clean, features, load_salaries  # noqa: E402 - found through the line above
 from mlsecops.salary.model import train  # noqa: E402
 from mlsecops.serving import Settings, create_app, held_out, issue_key, read_anchor, verify_audit_log  # noqa: E402
-from mlsecops.serving.drills import Thief, call, nonsense  # noqa: E402
 
 SEED = 2026
 SECRET = "known to every reader of this course, so no secret at all"  # noqa: S105 - as it says

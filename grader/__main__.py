@@ -8,9 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+from classroom.questions import lab_of
 from grader import reports, seeds, submissions
 from grader.channel import RoomError
-from grader.generator import Generator, GeneratorError, UnknownLabError, libraries_of, load_lab, version_of
+from grader.generator import Generator, GeneratorError
 from grader.judge import Grading
 from grader.policy import Limits, View
 from grader.rooms import open_room
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"wrote {options.file}; without it, grades cannot be reproduced")
             return 0
         return _grade(options)
-    except (_UsageError, UnknownLabError, seeds.KeyFileError) as error:
+    except (_UsageError, seeds.KeyFileError) as error:
         print(f"grader: {error}", file=sys.stderr)
         return 2
     except (RoomError, GeneratorError) as error:
@@ -76,27 +77,29 @@ def _interrupt(*_) -> None:
 def _grade(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    lab, questions, module = load_lab(options.lab)
-    inputs = _check(options)
+    try:
+        lab = lab_of(options.lab)
+    except KeyError as error:
+        raise _UsageError(error.args[0]) from None
+    view = View(ROOT, lab.opens)
+    inputs = _check(options, view)
     step = max(1.0, options.timeout / 6)
     limits = Limits(seconds=options.timeout, step=step, memory=options.memory << 20)
     # Both start before the key is read, so neither could ever have seen it.
-    view = View(ROOT)
-    room, why = open_room(view, limits, libraries_of(module))
+    room, why = open_room(view, limits, lab.libraries)
     generator = Generator(ROOT, options.lab, view.marker if room.isolation == "full" else "")
     try:
         if room.isolation != "full":
             print(f"grader: isolation is {room.isolation}, not full: {why}", file=sys.stderr)
             if not options.allow_partial:
                 raise _UsageError("official grading needs full isolation; --allow-partial grades anyway")
-        key = seeds.lab_key(seeds.read_key(options.key_file), lab)
-        with tqdm(total=len(inputs), unit="submission", desc=lab) as bar:
+        key = seeds.lab_key(seeds.read_key(options.key_file), lab.id)
+        with tqdm(total=len(inputs), unit="submission", desc=lab.id) as bar:
             grading = Grading(
-                lab, questions, version_of(module), key, room, generator, limits, options.out, max(1, options.workers),
-                progress=lambda result: bar.update(),
-            )  # fmt: skip
+                lab, key, room, generator, limits, options.out, max(1, options.workers), lambda result: bar.update()
+            )
             rows = grading.grade(inputs, resume=options.resume)
-        reports.write_grades(options.out, rows, questions)
+        reports.write_grades(options.out, rows, lab.questions)
     finally:
         generator.close()
         room.close()
@@ -109,7 +112,7 @@ def _grade(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> list[submissions.Submission]:
+def _check(options: argparse.Namespace, view: View) -> list[submissions.Submission]:
     """The inputs, after everything that can be checked before the expensive part has been."""
     if not options.key_file.is_file():
         raise _UsageError(f"there is no key file {options.key_file}; make one with: python -m grader new-key FILE")
@@ -117,7 +120,7 @@ def _check(options: argparse.Namespace) -> list[submissions.Submission]:
         raise _UsageError("--timeout must be positive and --memory at least 64")
     secret = {"--key-file": options.key_file, "--out": options.out, "SUBMISSIONS": options.submissions}
     for name, path in secret.items():
-        for folder in View(ROOT).exposed:
+        for folder in view.exposed:
             if path.resolve().is_relative_to(folder.resolve()):
                 raise _UsageError(f"{name} lies in {folder}, which submissions can read")
     if options.out.resolve().is_relative_to(options.submissions.resolve()):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from mlsecops import codec
+from classroom.exchange import codec
 
 # What payloads write is one nonce per line. This is more than one call can cause by unpickling what it was given, and
 # less than the smallest size that a pipe can be shrunk to: who fills the pipe, so that a payload cannot write, shows.

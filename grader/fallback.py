@@ -24,9 +24,9 @@ from typing import BinaryIO
 
 import psutil
 
+from classroom.exchange.codec import UncodableError
 from grader.channel import Channel, LineBrokenError, LineTimeoutError, Markers, RoomError, Session, once
 from grader.policy import CHECK_STUB, Limits, View, clean_environment, limit_this_process
-from mlsecops.codec import UncodableError
 
 # Seconds that an interpreter with IPython may take to start.
 _START = 60.0
@@ -41,7 +41,7 @@ sys.path.insert(0, root)
 from grader import fallback, worker
 sys.path.remove(root)
 sys.path.insert(0, view)
-for name in [n for n in sys.modules if n.split(".")[0] == "mlsecops"]: del sys.modules[name]
+for name in [n for n in sys.modules if n.split(".")[0] in ("mlsecops", "classroom")]: del sys.modules[name]
 fallback.be_worker(worker, limits, marker)
 """
 
@@ -105,17 +105,16 @@ class ProcessRoom:
 
 
 def _copy_view(view: View, course: Path) -> None:
-    package = course / "mlsecops"
-    package.mkdir()
-    for name in view.modules:
-        source = view.root / "mlsecops" / name
+    for source in view.course:
+        target = course / source.relative_to(view.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
-            shutil.copy(source, package / name)
-    (package / "check.py").write_text(CHECK_STUB, encoding="utf-8")
-    if (view.root / "data").is_dir():
-        shutil.copytree(view.root / "data", course / "data")
+            shutil.copy(source, target)
+    check = course / view.check.relative_to(view.root)
+    check.parent.mkdir(parents=True, exist_ok=True)
+    check.write_text(CHECK_STUB, encoding="utf-8")
 
 
 def _to_worker(source: socket.socket, target: BinaryIO) -> None:

@@ -173,10 +173,10 @@ def _build_root(view: View) -> None:
     os.symlink(view.scratch, "/dev/shm")  # noqa: S108
     Path("/etc/passwd").write_text(f"learner:x:{JAIL_UID}:{JAIL_UID}::{view.scratch}:/bin/sh\n")
     Path("/etc/group").write_text(f"learner:x:{JAIL_UID}:\n")
-    for name in view.modules:
-        _show(str(view.root / "mlsecops" / name))
-    _show(str(view.root / "data"))
-    (view.root / "mlsecops" / "check.py").write_text(CHECK_STUB)
+    for path in view.course:
+        _show(str(path))
+    view.check.parent.mkdir(parents=True, exist_ok=True)
+    view.check.write_text(CHECK_STUB)
     os.makedirs(view.scratch, exist_ok=True)
     Path(view.marker).touch()
     if not os.path.exists("/tmp"):  # noqa: S108 - it exists when the checkout itself lies in there

@@ -1,7 +1,7 @@
 """Asks, compares and decides. The one process that knows the key and the truth, and that writes results.
 
 It imports no learner's code and no heavy library, and it unpickles nothing: all that it takes from a worker is plain
-data of limited size, see `mlsecops/codec.py`.
+data of limited size, see `classroom/exchange/codec.py`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, sleep
 
+from classroom.exchange import codec
+from classroom.exchange.answer import DIED, MISSING, OURS, TIMEOUT, TOO_LARGE, UNCODABLE, Answer
+from classroom.exchange.conductor import ENDS, StoppedError, event_of
+from classroom.questions import Lab, Question, Verdict
 from grader import reports, seeds, submissions
 from grader.channel import LineBrokenError, LineTimeoutError, RoomError, Session
 from grader.generator import Generator
 from grader.policy import Limits
 from grader.rooms import Watch
 from grader.submissions import Notebook, Submission
-from mlsecops import codec
-from mlsecops.questions import Answer, Question, Verdict
-from mlsecops.questions.conversation import StoppedError, event_of
 
 # A worker interrupts its own cells and calls; when it does not (anymore), it is ended this much later.
 _GRACE = 1.0
@@ -32,12 +33,11 @@ _GRACE = 1.0
 _MAX_STARTS = 8
 # The flag of a result that only says that grading failed; `--resume` tries again.
 GRADER_FAILED = "grader-failed"
-_OURS = frozenset({"_missing", "_timeout", "_uncodable", "_too_large"})
 _NOTES = {
-    "_timeout": "At least one call took longer than allowed.",
-    "_died": "At least one call ended the interpreter.",
-    "_uncodable": "At least one answer was not plain data (finite numbers, text, bytes, lists, dicts, arrays).",
-    "_too_large": "The answers were far too large, or the markers were tampered with.",
+    TIMEOUT: "At least one call took longer than allowed.",
+    DIED: "At least one call ended the interpreter.",
+    UNCODABLE: "At least one answer was not plain data (finite numbers, text, bytes, lists, dicts, arrays).",
+    TOO_LARGE: "The answers were far too large, or the markers were tampered with.",
 }
 
 
@@ -95,6 +95,7 @@ class Examination:
             try:
                 with contextlib.ExitStack() as self._open:
                     self._sessions: list[Session] = []
+                    self._busy: set[int] = set()  # instances that may be in the middle of an order
                     try:
                         self._ask_all(self._instance(0))
                     finally:
@@ -106,7 +107,7 @@ class Examination:
             except _OutOfTimeError:
                 self.incidents.append("timeout")
                 break
-        reason = "_died" if self.incidents and self.incidents[-1] == "died" else "_timeout"
+        reason = DIED if self.incidents and self.incidents[-1] == "died" else TIMEOUT
         for question in self.questions:
             self._give_up(question, reason)
 
@@ -155,38 +156,36 @@ class Examination:
             session.markers.read()  # what earlier cells left is no answer
             try:
                 for arguments in self.cases[question.id]["inputs"]:
-                    answer = self._put(session, question, arguments)
+                    answer = self._put(question, arguments)
                     too_much = self._too_much()
-                    answer = Answer(error="_too_large") if too_much else answer
+                    answer = Answer(error=TOO_LARGE) if too_much else answer
                     fired, full = session.markers.read()
                     flooded = flooded or full
                     collected.append(replace(answer, fired=fired) if fired else answer)
                     self._note(answer.error)
-                    if answer.error in ("_timeout", "_missing") or too_much:
+                    if answer.error in (TIMEOUT, MISSING) or too_much:
                         break
             except _OutOfTimeError:
-                collected.append(Answer(error="_timeout"))
+                collected.append(Answer(error=TIMEOUT))
                 raise
             except _LostError as lost:
                 flooded = flooded or session.markers.read()[1]
-                collected.append(Answer(error="_timeout" if str(lost) == "timeout" else "_died"))
+                collected.append(Answer(error=TIMEOUT if str(lost) == "timeout" else DIED))
                 raise
             finally:
                 if flooded:
                     # Who fills the pipe wants a payload to be unable to write to it. Nothing here can be believed.
                     self.flags.add("flooded-marker")
-                    collected = [Answer(error="_too_large")]
+                    collected = [Answer(error=TOO_LARGE)]
                 self.answers[question.id] = collected
-                self._give_up(question, collected[-1].error if collected else "_missing")
+                self._give_up(question, collected[-1].error if collected else MISSING)
 
-    def _put(self, session: Session, question: Question, arguments: list) -> Answer:
+    def _put(self, question: Question, arguments: list) -> Answer:
         """Put one input to what the learner wrote."""
-        if question.play is None:
-            return self._ask(session, {"call": question.entry, "args": arguments})
         try:
-            return Answer(question.play(self._order, *codec.decode(arguments)))
+            return Answer(question.put(self._order, codec.decode(arguments)))
         except StoppedError as stopped:
-            for number in range(len(self._sessions)):  # one of them may be in the middle of something
+            for number in sorted(self._busy):
                 with contextlib.suppress(StoppedError):
                     self._order(number, {"abandon": True})
             return stopped.answer
@@ -197,16 +196,22 @@ class Examination:
             return Answer(error="Exception")
 
     def _order(self, instance: int, content: dict) -> dict:
-        """One order to one instance of the learner's service, and the event it ends in; see `conversation.Order`."""
+        """One order to one instance of the learner's service, and the event it ends in; see `conductor.Order`."""
         session = self._instance(instance)
         try:
             order = codec.encode(content)  # what a tool answers may be the learner's own, come back
         except codec.UncodableError:
-            raise StoppedError(Answer(error="_uncodable")) from None
+            raise StoppedError(Answer(error=UNCODABLE)) from None
+        self._busy.add(instance)
         answer = self._ask(session, {"order": order})
+        if answer.error and answer.error not in (UNCODABLE, TOO_LARGE):
+            self._busy.discard(instance)
         if self._too_much():
-            raise StoppedError(Answer(error="_too_large"))
-        return event_of(answer)
+            raise StoppedError(Answer(error=TOO_LARGE))
+        event = event_of(answer)
+        if event["event"] in ENDS:
+            self._busy.discard(instance)
+        return event
 
     def _too_much(self) -> bool:
         """All answers to a question together may be as large as one; they are kept until it is judged."""
@@ -221,8 +226,8 @@ class Examination:
         answers += [Answer(error=reason)] * missing
 
     def _note(self, error: str) -> None:
-        if error in ("_timeout", "MemoryError"):
-            self.incidents.append("timeout" if error == "_timeout" else "memory")
+        if error in (TIMEOUT, "MemoryError"):
+            self.incidents.append("timeout" if error == TIMEOUT else "memory")
 
     def _ask(self, session: Session, request: dict) -> Answer:
         left = self._until - monotonic()
@@ -231,7 +236,7 @@ class Examination:
         try:
             return _answer(session.channel.ask(request, min(self.limits.step + _GRACE, left)))
         except (codec.UncodableError, RecursionError) as error:
-            return Answer(error="_uncodable", message=str(error))
+            return Answer(error=UNCODABLE, message=str(error))
         except LineTimeoutError:
             if self._until <= monotonic():
                 raise _OutOfTimeError from None
@@ -248,7 +253,7 @@ def _answer(line: dict) -> Answer:
     if "error" not in line:
         return Answer(codec.decode(line.get("value"), finite=True))
     name = str(line["error"])[:80]
-    if name not in _OURS:
+    if name not in OURS - {DIED}:
         name = re.sub(r"\W", "", name).lstrip("_") or "Exception"
     message = line.get("message")
     return Answer(error=name, message=message[:500] if isinstance(message, str) else "")
@@ -257,7 +262,7 @@ def _answer(line: dict) -> Answer:
 def decide(question: Question, answers: list[Answer], truth: object) -> tuple[Verdict, str]:
     """The verdict on one question, and a flag ("" or what went wrong on our side)."""
     ours = {answer.error for answer in answers if answer.error.startswith("_")}
-    if ours == {"_missing"}:
+    if ours == {MISSING}:
         return Verdict(0.0, f"`{question.entry}` is not defined."), ""
     try:
         verdict = question.judge(answers, truth)
@@ -279,7 +284,7 @@ class Grading:
     """A run over many submissions.
 
     Args:
-        lab, questions, version: what is graded; `version` changes with the questions.
+        lab: what is graded.
         key: the lab's key.
         room, generator, limits: where and how.
         out: folder for the results.
@@ -287,9 +292,7 @@ class Grading:
         progress: called with each finished result.
     """
 
-    lab: str
-    questions: tuple[Question, ...]
-    version: str
+    lab: Lab
     key: bytes
     room: object
     generator: Generator
@@ -307,6 +310,7 @@ class Grading:
         Raises:
             RoomError, GeneratorError: the machinery failed. What is finished is whole.
         """
+        self._version = self.lab.version()
         self._stopping = threading.Event()
         self._failed: list[Future] = []
         self._watch = Watch(self.limits.memory)
@@ -340,13 +344,13 @@ class Grading:
         slots.release()
 
     def _prepare(self, submission: Submission, resume: bool) -> tuple[Notebook, dict | None, dict]:
-        notebook = submissions.read(submission, self.lab)
+        notebook = submissions.read(submission, self.lab.id)
         if resume and (finished := self._finished(submission, notebook)):
             return notebook, finished, {}
         cases = {}
         if notebook.status == "ok":
             cases = self.generator.cases(
-                {q.id: seeds.question_seed(self.key, submission.student, q.id) for q in self.questions}
+                {q.id: seeds.question_seed(self.key, submission.student, q.id) for q in self.lab.questions}
             )
         return notebook, None, cases
 
@@ -357,15 +361,15 @@ class Grading:
             return None
         if any(str(flag).startswith(GRADER_FAILED) for flag in result.get("flags", [])):
             return None
-        return result if reports.is_whole(result, self.questions) else None
+        return result if reports.is_whole(result, self.lab.questions) else None
 
     def _stamp(self, submission: Submission, notebook: Notebook) -> dict:
         return {
             "schema": reports.SCHEMA,
             "student": submission.student,
             "submission_sha256": notebook.sha256,
-            "lab": self.lab,
-            "questions_version": self.version,
+            "lab": self.lab.id,
+            "questions_version": self._version,
             "seed_id": seeds.seed_id(self.key, submission.student),
             "isolation": self.room.isolation,
         }
@@ -379,7 +383,7 @@ class Grading:
             if self._stopping.is_set():
                 # The run was interrupted, and this worker with it: what looks like a death is not the learner's.
                 raise RoomError("interrupted")
-            reports.write_feedback(self.out, result, notebook.pictures, self.questions)
+            reports.write_feedback(self.out, result, notebook.pictures, self.lab.questions)
             reports.write_result(self.out, result)
         self.progress(result)
         failed = any(str(flag).startswith(GRADER_FAILED) for flag in result["flags"])
@@ -392,17 +396,17 @@ class Grading:
             raise
         except Exception as error:
             # A defect of ours costs this submission its grade until somebody has looked, but nobody else's.
-            verdicts = [Verdict(0.0, "This submission could not be graded.") for _ in self.questions]
+            verdicts = [Verdict(0.0, "This submission could not be graded.") for _ in self.lab.questions]
             return self._result("died", verdicts, {f"{GRADER_FAILED}:{type(error).__name__}"}, [], [])
 
     def _examine(self, notebook: Notebook, cases: dict) -> dict:
         if notebook.status != "ok":
-            verdicts = [Verdict(0.0, notebook.reason) for _ in self.questions]
+            verdicts = [Verdict(0.0, notebook.reason) for _ in self.lab.questions]
             return self._result(notebook.status, verdicts, set(notebook.flags), [], [])
-        exam = Examination(notebook.cells, self.questions, cases, self.room, self._watch, self.limits)
+        exam = Examination(notebook.cells, self.lab.questions, cases, self.room, self._watch, self.limits)
         exam.run()
         flags, verdicts = exam.flags | set(notebook.flags), []
-        for question in self.questions:
+        for question in self.lab.questions:
             verdict, flag = decide(question, exam.answers[question.id], cases[question.id]["truth"])
             verdicts.append(verdict)
             flags |= {flag} - {""}
@@ -418,12 +422,12 @@ class Grading:
                 "message": verdict.message,
                 "misconception": verdict.misconception,
             }
-            for question, verdict in zip(self.questions, verdicts, strict=True)
+            for question, verdict in zip(self.lab.questions, verdicts, strict=True)
         ]
         return {
             "status": status,
             "score": round(sum(q["score"] for q in questions), 4),
-            "max": sum(q.points for q in self.questions),
+            "max": sum(q.points for q in self.lab.questions),
             "questions": questions,
             "flags": sorted(flags),
             "layers": layers,

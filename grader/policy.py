@@ -10,6 +10,7 @@ from pathlib import Path
 if os.name == "posix":
     import resource  # here and not where it is used, so that a forked worker finds it in memory
 
+PACKAGES = ("mlsecops", "classroom")  # closed to a submission but for what a lab opens by name
 CHECK_STUB = '''"""Practice checks do nothing while a notebook is being graded."""
 
 
@@ -24,12 +25,12 @@ class View:
 
     Attributes:
         root: the checkout; the jail has it at the same path, with almost nothing in it.
-        modules: paths below `root/mlsecops` that are shown.
+        modules: names of the course's modules that are shown, such as `"mlsecops.salary"`; all others are not there.
         libraries: folders shown read-only: the system's and this interpreter's.
     """
 
     root: Path
-    modules: tuple[str, ...] = ("lesson.py", "salary")
+    modules: tuple[str, ...] = ()
     libraries: tuple[Path, ...] = field(default_factory=lambda: _python_folders())
 
     @property
@@ -45,8 +46,23 @@ class View:
     @property
     def exposed(self) -> list[Path]:
         """Every folder or file of the machine that is visible inside; secrets must not lie there."""
-        course = [self.root / "mlsecops" / name for name in self.modules] + [self.root / "data"]
-        return [Path("/usr"), *self.libraries, *course]
+        return [Path("/usr"), *self.libraries, *self.course]
+
+    @property
+    def course(self) -> list[Path]:
+        """Those files and folders of the checkout that are visible inside."""
+        paths = [self.root.joinpath(*name.split(".")) for name in self.modules]
+        return [path if path.is_dir() else path.with_suffix(".py") for path in paths] + [self.root / "data"]
+
+    @property
+    def check(self) -> Path:
+        """Where the module with practice lies; inside, `CHECK_STUB` stands in its place."""
+        return self.root / "classroom" / "check.py"
+
+    def hides(self, module: str) -> bool:
+        """True for a module of the course that is not shown, and is not on the way to one that is."""
+        ours = module.split(".")[0] in PACKAGES
+        return ours and not any(f"{module}.".startswith(f"{n}.") or n.startswith(f"{module}.") for n in self.modules)
 
 
 def _python_folders() -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from mlsecops.questions import Question
+from classroom.questions import Question
 
 SCHEMA = 1
 

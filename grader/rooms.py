@@ -36,7 +36,7 @@ class JailRoom:
     def __init__(self, view: View, limits: Limits, libraries: tuple[str, ...]):
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        settings = {"root": str(view.root), "limits": asdict(limits), "libraries": libraries}
+        settings = {"root": str(view.root), "modules": view.modules, "limits": asdict(limits), "libraries": libraries}
         command = [sys.executable, "-m", "grader.zygote", str(theirs.fileno()), json.dumps(settings)]
         environment = {"OPENBLAS_NUM_THREADS": "1", "PATH": os.environ.get("PATH", "")}
         self._zygote = subprocess.Popen(  # noqa: S603 - our own module

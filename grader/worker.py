@@ -3,16 +3,14 @@
 Everything in this process belongs to the learner's code, which can change any of it. So nothing here is trusted: the
 judge only ever reads answers, and an answer that is made up is no better than one that is computed.
 
-One request per line, `{"id", "cell"}`, `{"id", "call", "args"}` or `{"id", "order"}` (see `mlsecops/stage.py`); one
-answer per request, `{"id", "value"}` or `{"id", "error", "message"}`. While an order is carried out, each of its events
-is the answer to one request, and the next request holds the order that answers the event.
+One request per line, `{"id", "cell"}` or `{"id", "order"}` (see `classroom/exchange/stage.py`); one answer per request,
+`{"id", "value"}` or `{"id", "error", "message"}`. While an order is carried out, each of its events is the answer to
+one request, and the next request holds the order that answers the event.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import inspect
 import json
 import os
 import signal
@@ -23,8 +21,9 @@ from typing import BinaryIO
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from mlsecops import codec
-from mlsecops.stage import MissingError, Stage
+from classroom.exchange import codec
+from classroom.exchange.answer import TIMEOUT, TOO_LARGE, failed
+from classroom.exchange.stage import Stage
 
 
 class _TimeUp(BaseException):
@@ -101,7 +100,7 @@ class _Line:
             os._exit(0)
         line = codec.dumps({"id": self._number, **answer})
         if len(line) > codec.MAX_BYTES:
-            line = codec.dumps({"id": self._number, "error": "_too_large", "message": ""})
+            line = codec.dumps({"id": self._number, "error": TOO_LARGE, "message": ""})
         self._answers.write(line)
         self._answers.flush()
 
@@ -141,14 +140,10 @@ def _run(request: dict, shell: Shell, stage: Stage, line: _Line) -> dict:
         with line.timed():
             if "cell" in request:
                 return _run_cell(shell, request["cell"])
-            if "order" in request:
-                return _coded(stage.perform(codec.decode(request["order"]), line.exchange))
-            return _run_call(shell, request)
+            return {"value": codec.encode(stage.perform(codec.decode(request["order"]), line.exchange))}
     except _TimeUp:
         _end_leftovers()
-        return {"error": "_timeout", "message": ""}
-    except MissingError:
-        return {"error": "_missing", "message": ""}
+        return {"error": TIMEOUT, "message": ""}
     except BaseException as error:
         return _describe(error)
 
@@ -161,31 +156,9 @@ def _run_cell(shell: Shell, code: str) -> dict:
     return {"value": None} if error is None else _describe(error)
 
 
-def _run_call(shell: Shell, request: dict) -> dict:
-    function = shell.user_ns.get(request["call"])
-    if not callable(function):
-        raise MissingError(request["call"])
-    value = function(*codec.decode(request["args"]))
-    if inspect.iscoroutine(value):
-        value = asyncio.run(value)
-    return _coded(value)
-
-
-def _coded(value: object) -> dict:
-    try:
-        return {"value": codec.encode(value)}
-    except codec.TooLargeError as error:
-        return {"error": "_too_large", "message": str(error)[:300]}
-    except codec.UncodableError as error:
-        return {"error": "_uncodable", "message": str(error)[:300]}
-
-
 def _describe(error: BaseException) -> dict:
-    try:
-        message = str(error)[:500]
-    except BaseException:
-        message = ""
-    return {"error": type(error).__name__, "message": str(message)}
+    answer = failed(error)
+    return {"error": answer.error, "message": answer.message}
 
 
 def _end_leftovers() -> None:

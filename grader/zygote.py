@@ -19,14 +19,14 @@ import sys
 from pathlib import Path
 
 from grader import jail, worker
-from grader.policy import Limits, View, clean_environment
+from grader.policy import PACKAGES, Limits, View, clean_environment
 
 
 def main(arguments: list[str]) -> int:
     """Set up, report `full` or why not, then fork on request until the judge hangs up."""
     control = socket.socket(fileno=int(arguments[0]))
     settings = json.loads(arguments[1])
-    view, limits = View(Path(settings["root"])), Limits(**settings["limits"])
+    view, limits = View(Path(settings["root"]), tuple(settings["modules"])), Limits(**settings["limits"])
     jail.die_with_parent()
     os.environ.clear()
     os.environ.update(clean_environment(view.scratch, view.marker))
@@ -36,23 +36,18 @@ def main(arguments: list[str]) -> int:
         control.send(json.dumps({"error": str(error)}).encode())
         return 1
     sys.path[:] = [str(view.root), *(p for p in sys.path if p and Path(p) != view.root and Path(p).exists())]
-    for name in [*_outsiders(), "mlsecops"]:
-        sys.modules.pop(name, None)  # the package as seen from outside; the jail's own is found from here on
+    for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
+        sys.modules.pop(name)  # the packages as seen from outside; the jail's own are found from here on
     shell = worker.make_shell()
     for name in settings["libraries"]:
         importlib.import_module(name)
-    if _outsiders():
-        raise RuntimeError(f"the jail must not know {_outsiders()}")
+    if outsiders := [name for name in sys.modules if view.hides(name)]:
+        raise RuntimeError(f"the jail must not know {outsiders}")
     gc.collect()
     gc.freeze()  # what exists now is never looked at again, so that forks go on sharing it
     control.send(json.dumps({"ready": True}).encode())
     _fork_on_request(control, view, limits, shell)
     return 0
-
-
-def _outsiders() -> list[str]:
-    """Modules of this project in memory that the jail does not show."""
-    return [n for n in sys.modules if n.startswith("mlsecops.") and n.split(".")[1] not in ("lesson", "salary")]
 
 
 def _fork_on_request(control: socket.socket, view: View, limits: Limits, shell: worker.Shell) -> None:

@@ -1,1 +1,1 @@
-"""The learner's package: one small module per subject of the course."""
+"""Tools for securing a machine-learning pipeline: small modules, one per subject, that know nothing of the course."""

@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 
-from mlsecops.questions import Question, Verdict
+from classroom.questions import Question, Verdict
 
 LIBRARIES = ("numpy",)
 CASES = 4

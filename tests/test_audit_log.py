@@ -15,9 +15,9 @@ import pytest
 from asgi import ask
 from serving_setup import SECRET, Clock, hardened, trained
 
+from mlsecops import audit_log as audit_module
+from mlsecops.audit_log import AuditError, open_worker_log
 from mlsecops.serving import AuditLog, Settings, create_app, derive, read_anchor, verify_audit_log
-from mlsecops.serving import audit as audit_module
-from mlsecops.serving.audit import AuditError, open_worker_log
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = derive(SECRET, "audit")
@@ -176,7 +176,7 @@ class TestFailing:
 CRASHING = """
 import sys
 sys.path.insert(0, {root!r})
-from mlsecops.serving.audit import AuditLog
+from mlsecops.audit_log import AuditLog
 log = AuditLog({path!r}, {key!r})
 number = 0
 while True:

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not 
 def published(tmp_path_factory):
     """A repository with the files of this working tree, as if they had been pushed: the address to clone it from."""
     folder = tmp_path_factory.mktemp("published") / "course"
-    for name in ("mlsecops", "data"):
+    for name in ("mlsecops", "classroom", "data"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.txt", folder)
     for command in (
@@ -77,10 +77,10 @@ def colab(tmp_path):
 @pytest.mark.parametrize("lesson", [lesson_id(path) for path in lessons()])
 def test_setup_clones_once_and_imports_from_the_clone(colab, published, lesson):
     cell = Address.configured().setup_cell(lesson)
-    where = "import mlsecops.lesson; print(mlsecops.lesson.__file__)"
+    where = "import classroom.lesson; print(classroom.lesson.__file__)"
     first, second, path = colab(published, cell, cell, where)
     assert (colab.clone / ".git").is_dir()
-    assert path.strip() == str(colab.clone / "mlsecops" / "lesson.py")
+    assert path.strip() == str(colab.clone / "classroom" / "lesson" / "__init__.py")
     assert "ready" in first and second == first
 
 

@@ -123,7 +123,7 @@ def _wait_for(condition, seconds: float = 60):
 # --- nbval: a lesson's results reproduce ----------------------------------------------------------------------------
 
 REPRODUCED = """
-from mlsecops.lesson import measured, show, timing
+from classroom.lesson import measured, show, timing
 import matplotlib.pyplot as plt
 measured("accuracy", 0.75)
 timing(slow=2.0, quick=1.0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -16,20 +18,21 @@ import threading
 import time
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
+import classroom.questions
+from classroom.exchange import codec
+from classroom.exchange.answer import Answer
+from classroom.questions import Verdict, lab_of
 from grader import reports, seeds, submissions
 from grader.channel import Channel, Markers, Session
-from grader.generator import Generator, version_of
+from grader.generator import Generator
 from grader.judge import Examination, decide
 from grader.policy import Limits
 from grader.rooms import Watch
-from mlsecops import codec
-from mlsecops.questions import Answer, Verdict
 from tests.attacks.test_attacks import ROOT, notebook
 from tests.light_lab import QUESTIONS, SOLUTION
 
@@ -71,7 +74,7 @@ MIXED = {
     "wrong": ([f"def {name}(*a): return 0" for name in SOLUTION], 0, "ok"),
     "partial": (ALL[:3], 30, "ok"),
     "half-right": (["def double(n): return 2 * n if n % 2 else 0"], None, "ok"),
-    "blank": (["def double(n):\n    raise NotImplementedError", "import mlsecops.check"], 0, "ok"),
+    "blank": (["def double(n):\n    raise NotImplementedError", "import classroom.check"], 0, "ok"),
     "no-code": ([], 0, "empty"),
     "empty-file": ("", 0, "empty"),
     "truncated": (notebook(ALL)[:-40], 0, "malformed"),
@@ -435,17 +438,21 @@ def examined(answer, calls=8):
     return exam
 
 
+def value(text: bytes) -> bytes:
+    return b'"value":{"event":"returned","value":' + text + b"}"
+
+
 def test_many_large_answers_are_as_much_too_large_as_one():
-    line = b'"value":"' + b"a" * (codec.MAX_BYTES // 4) + b'"'
+    line = value(b'"' + b"a" * (codec.MAX_BYTES // 4) + b'"')
     exam = examined(lambda request: line)
     for answers in exam.answers.values():
         assert len(answers) == 8
         assert sum(len(answer.value or "") for answer in answers) <= codec.MAX_BYTES
         assert answers[-1].error == "_too_large"
-    many = b'"value":[' + b"[]," * (codec.MAX_NODES // 5) + b"[]]"
+    many = value(b"[" + b"[]," * (codec.MAX_NODES // 5) + b"[]]")
     answers = examined(lambda request: many).answers["light-q1"]
     assert [answer.error for answer in answers] == ["", ""] + ["_too_large"] * 6
-    small = examined(lambda request: b'"value":"abc"')
+    small = examined(lambda request: value(b'"abc"'))
     assert [answer.value for answer in small.answers["light-q1"]] == ["abc"] * 8
 
 
@@ -476,13 +483,33 @@ def test_a_defect_of_ours_costs_one_row_its_grade_and_no_row_is_lost(key, tmp_pa
     assert rows_of(tmp_path / "out")["bob"]["score"] == "80", "a failed grading is no result to keep"
 
 
-def test_the_version_changes_with_what_all_questions_share(monkeypatch):
-    import mlsecops.questions.h2b as lab
-
-    before, read = version_of(lab), Path.read_bytes
-    for name in ("h2b.py", "pickles.py", "scoring.py"):
-        monkeypatch.setattr(Path, "read_bytes", lambda self, n=name: read(self) + b"#" * (self.name == n))
-        assert version_of(lab) != before, name
+def test_the_version_changes_with_what_can_change_a_result_and_with_nothing_else(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "classroom", tmp_path / "classroom")
+    here = tmp_path / "classroom" / "questions"
+    monkeypatch.setattr(classroom.questions, "SHARED", (here.parent / "exchange", here / "scoring.py"))
+    lab = dataclasses.replace(lab_of("H2b"), source=here / "h2b")
+    (here / "h2b" / "deeper").mkdir()
+    (here / "h2b" / "deeper" / "table.json").write_text("{}")
+    for name, counts in {
+        "h2b/q3.py": True,
+        "h2b/streams.py": True,
+        "h2b/deeper/table.json": True,
+        "scoring.py": True,
+        "../exchange/stage.py": True,
+        "h2a/q1.py": False,
+        "h3/__init__.py": False,
+        "../check.py": False,
+        "../lesson/display.py": False,
+        "h2b/__pycache__/q3.cpython-311.pyc": False,
+    }.items():
+        before, file = lab.version(), here / name
+        file.parent.mkdir(exist_ok=True)
+        with file.open("a") as more:
+            more.write("#")
+        assert (lab.version() != before) == counts, name
+    before = lab.version()
+    (here / "h2b" / "new.csv").touch()
+    assert lab.version() != before, "a new file may be read by a question"
 
 
 @pytest.mark.parametrize("damage", [{"questions": None}, {"questions": []}, {"score": "80"}, {"status": 7}])

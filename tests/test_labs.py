@@ -13,14 +13,15 @@ import pytest
 from authoring import ROOT, UserError, door, labs
 from authoring.address import Address, written
 from authoring.execute import execute_all
-from mlsecops.questions import LABS, questions_of
+from classroom.questions import labs as all_labs
+from classroom.questions import questions_of
 
 ADDRESS = Address.configured()
 SOURCES = sorted((ROOT / "solutions").glob("*.ipynb"))
 each_lab = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 DOTS = {1: "●○○", 2: "●●○", 3: "●●●"}
 # In a lab, what a learner writes may import this much of the package: a grading has no more.
-IN_THE_JAIL = {"mlsecops.check", "mlsecops.lesson", "mlsecops.salary"}
+IN_THE_JAIL = {"classroom.check", "classroom.lesson", "mlsecops.salary"}
 
 
 def read(path):
@@ -40,7 +41,7 @@ def course(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", root)
     for name, content in {
         "grader/judge.py": "",
-        "mlsecops/check.py": "",
+        "classroom/check.py": "",
         "tests/test_judge.py": "from grader import judge",
         "tests/test_labs.py": "'solutions'",
         "tests/test_check.py": "from tests.mutants import solved",
@@ -60,7 +61,7 @@ def course(tmp_path):
 
 
 def test_every_lab_has_its_source():
-    assert [path.stem for path in SOURCES] == [f"{lab}_lab" for lab in LABS]
+    assert [path.stem for path in SOURCES] == [f"{lab}_lab" for lab in all_labs()]
 
 
 def test_labs_are_what_their_sources_say():
@@ -187,7 +188,7 @@ def test_a_lab_keeps_to_its_template(path):
 def test_a_lab_imports_only_what_a_grading_has(path):
     for notebook in (read(path), read(ROOT / "labs" / path.name)):
         code = "\n".join(text(cell) for cell in notebook["cells"] if cell["cell_type"] == "code")
-        imported = set(re.findall(r"(?:from|import) (mlsecops[\w.]*)", code))
+        imported = set(re.findall(r"(?:from|import) ((?:mlsecops|classroom)[\w.]*)", code))
         assert imported <= IN_THE_JAIL, imported
 
 
@@ -262,7 +263,7 @@ def test_a_student_copy_holds_no_solution_no_grader_and_no_tests_of_them(course,
         "labs/H2a_lab.ipynb",
         "labs/H2b_lab.ipynb",
         "labs/H3_lab.ipynb",
-        "mlsecops/check.py",
+        "classroom/check.py",
         "pyproject.toml",
         "tests/test_lesson.py",
     }

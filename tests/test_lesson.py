@@ -8,7 +8,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from mlsecops import lesson
+from classroom import lesson
+from classroom.lesson import sandbox
+from classroom.questions import lab_of, labs
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def shown(monkeypatch):
 
 
 def test_a_workspace_is_gone_when_the_program_ends():
-    code = "from mlsecops.lesson import workspace as w; f = w(); (f / 'weights.bin').write_text('x'); print(f)"
+    code = "from classroom.lesson import workspace as w; f = w(); (f / 'weights.bin').write_text('x'); print(f)"
     done = subprocess.run([sys.executable, "-c", code], cwd=lesson.ROOT, capture_output=True, text=True, check=True)
     path = Path(done.stdout.strip())
     assert path.name.startswith("mlsecops-")
@@ -95,7 +97,7 @@ def test_paths_and_addresses_are_shortened_so_that_two_runs_show_the_same(tmp_pa
 
 def test_the_child_can_import_the_course_but_inherits_no_secrets(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_TEST_TOKEN", "not for the child")
-    code = "import os, mlsecops.lesson\nprint('COURSE_TEST_TOKEN' in os.environ)"
+    code = "import os, classroom.lesson\nprint('COURSE_TEST_TOKEN' in os.environ)"
     recording = lesson.run_recorded(code, tmp_path)
     assert recording.finished, recording.error
     assert recording.output.strip() == "False"
@@ -217,7 +219,7 @@ def colab(monkeypatch):
         pretended.commands.append(command)
         return pretended.outcome
 
-    monkeypatch.setattr(lesson.subprocess, "run", run)
+    monkeypatch.setattr(sandbox.subprocess, "run", run)
     return pretended
 
 
@@ -228,16 +230,16 @@ def pins():
 
 
 def test_on_your_own_computer_set_up_installs_nothing(monkeypatch, capsys):
-    monkeypatch.setattr(lesson, "_installed", lambda name: False)
-    monkeypatch.setattr(lesson.subprocess, "run", lambda *a, **k: pytest.fail("something was run"))
+    monkeypatch.setattr(sandbox, "_installed", lambda name: False)
+    monkeypatch.setattr(sandbox.subprocess, "run", lambda *a, **k: pytest.fail("something was run"))
     lesson.setup("H2b")
     assert capsys.readouterr().out.startswith("H2b · Python 3.")
 
 
-@pytest.mark.parametrize("name", sorted(lesson.COLAB_TOOLS))
+@pytest.mark.parametrize("name", labs())
 def test_in_colab_only_the_missing_tools_are_installed_at_our_pins(monkeypatch, colab, pins, name):
-    tools = [tool.split("[")[0] for tool in lesson.COLAB_TOOLS[name]]
-    monkeypatch.setattr(lesson, "_installed", lambda tool: tool == tools[0])
+    tools = [tool.split("[")[0] for tool in lab_of(name).colab_tools]
+    monkeypatch.setattr(sandbox, "_installed", lambda tool: tool == tools[0])
     lesson.setup(name)
     (command,) = colab.commands
     wanted = command[command.index("install") + 1 :]
@@ -250,14 +252,14 @@ def test_in_colab_only_the_missing_tools_are_installed_at_our_pins(monkeypatch, 
 
 
 def test_in_colab_nothing_runs_when_nothing_is_missing(monkeypatch, colab, capsys):
-    monkeypatch.setattr(lesson, "_installed", lambda tool: True)
+    monkeypatch.setattr(sandbox, "_installed", lambda tool: True)
     lesson.setup("H2b")
     assert colab.commands == []
     assert "installing" not in capsys.readouterr().out
 
 
 def test_in_colab_a_failed_installation_says_why(monkeypatch, colab):
-    monkeypatch.setattr(lesson, "_installed", lambda tool: False)
+    monkeypatch.setattr(sandbox, "_installed", lambda tool: False)
     colab.outcome.returncode, colab.outcome.stderr = 1, "no matching distribution"
     with pytest.raises(RuntimeError, match="no matching distribution"):
         lesson.setup("H2b")
@@ -265,4 +267,4 @@ def test_in_colab_a_failed_installation_says_why(monkeypatch, colab):
 
 def test_the_heavy_libraries_are_never_installed_in_colab():
     heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy"}
-    assert not heavy & {tool.split("[")[0] for tools in lesson.COLAB_TOOLS.values() for tool in tools}
+    assert not heavy & {tool.split("[")[0] for lab in labs() for tool in lab_of(lab).colab_tools}

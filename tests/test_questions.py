@@ -12,16 +12,21 @@ import sys
 import numpy as np
 import pytest
 
-from mlsecops import check, codec
+from classroom import check
+from classroom.exchange import codec
+from classroom.exchange.answer import Answer
+from classroom.exchange.marker import MARKER
+from classroom.questions import Verdict, labs, questions_of
+from classroom.questions.h2b import pickles, streams
+from classroom.questions.h2b.common import fingerprint
+from classroom.questions.scoring import Case, balance, gate, recognized
 from mlsecops.controls import CONTROLS
-from mlsecops.questions import LABS, Answer, Verdict, pickles, questions_of
-from mlsecops.questions.scoring import Case, balance, gate, recognized
 from tests.mutants import solved
 from tests.mutants.h2a import MUTANTS as H2A
 from tests.mutants.h2b import MUTANTS as H2B
 from tests.mutants.h3 import MUTANTS as H3
 
-QUESTIONS = [asked for lab in LABS for asked in questions_of(lab)]
+QUESTIONS = [asked for lab in labs() for asked in questions_of(lab)]
 MUTANTS = H2A + H2B + H3
 SEEDS = (1, 2, 3)
 ids = [asked.id for asked in QUESTIONS]
@@ -31,9 +36,7 @@ both = pytest.mark.parametrize("hidden", (False, True), ids=("practice", "hidden
 
 def verdict_of(asked, function, seed, hidden):
     inputs, truth = asked.generate(np.random.default_rng(seed), hidden=hidden)
-    with check._marker() as fired:
-        answers = [check._answer(asked, function, arguments, fired) for arguments in inputs]
-    return asked.judge(answers, truth)
+    return asked.judge(check.answers_of(asked, function, inputs), truth)
 
 
 # --- right, wrong, blank ---
@@ -130,7 +133,7 @@ def family_of(asked, seed, hidden):
     return {kind for case in truth["cases"] for kind in kinds(case)}
 
 
-FAMILIES = (*pickles.PRACTICE, *pickles.HIDDEN, *pickles.HIDDEN_ODD, "neighbor")
+FAMILIES = (*streams.PRACTICE, *streams.HIDDEN, *streams.HIDDEN_ODD, "neighbor")
 _LOAD = """
 import base64, pickle, sys
 for line in sys.stdin:
@@ -148,19 +151,19 @@ def test_every_family_of_payloads_really_runs_and_leaves_its_nonce_and_nothing_e
     marks, lines = {}, []
     for family in FAMILIES:
         for _ in range(5 if family != "extension registry" else 1):  # a name can be registered once only
-            mark = pickles.nonce(r)
+            mark = streams.nonce(r)
             if family == "neighbor":
-                expression = pickles.Call(pickles.NEIGHBORS["uuid:UUID"], pickles._shell(mark))
+                expression = pickles.Call(pickles.NEIGHBORS["uuid:UUID"], pickles.shell_payload(mark))
                 data = pickles.Writer(4).stream(expression)
             else:
-                data, _ = pickles.hostile(r, family, mark)
+                data, _ = streams.hostile(r, family, mark)
             marks[mark] = family
             lines.append(base64.b64encode(data).decode())
     marker = tmp_path / "marker"
     done = subprocess.run(
         [sys.executable, "-c", _LOAD],
         input="\n".join(lines),
-        env=os.environ | {pickles.MARKER: str(marker)},
+        env=os.environ | {MARKER: str(marker)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -178,7 +181,7 @@ def test_the_payloads_of_the_joblib_files_run_when_joblib_loads_them(number, tmp
 
     import joblib
 
-    monkeypatch.setenv(pickles.MARKER, str(tmp_path / "marker"))
+    monkeypatch.setenv(MARKER, str(tmp_path / "marker"))
     inputs, truth = QUESTIONS[ids.index("h2b-q3")].generate(np.random.default_rng(number), hidden=True)
     for (data, _), case in zip(inputs, truth["cases"], strict=True):
         joblib.load(io.BytesIO(data))
@@ -195,7 +198,7 @@ def test_honest_pickles_load_to_their_fingerprint_and_reach_only_what_is_allowed
     for (data, allowed), case in zip(inputs, truth["cases"], strict=True):
         assert case["safe"] == (set(reached(data)) <= set(allowed)), case["kind"]
         if case["safe"]:
-            assert pickles.fingerprint(pickle.loads(data)) == case["fingerprint"]
+            assert fingerprint(pickle.loads(data)) == case["fingerprint"]
 
 
 # --- judges ---
@@ -277,9 +280,7 @@ def test_public_messages_hold_nothing_of_the_inputs(asked):
     mutants = [m for m in MUTANTS if m.question == asked.id]
     for mutant in mutants:
         inputs, truth = asked.generate(np.random.default_rng(1), hidden=True)
-        with check._marker() as fired:
-            answers = [check._answer(asked, mutant.function(), arguments, fired) for arguments in inputs]
-        verdict = asked.judge(answers, truth)
+        verdict = asked.judge(check.answers_of(asked, mutant.function(), inputs), truth)
         words = {kind for case in truth["cases"] for kind in kinds(case) if len(kind) > 8}
         assert not [word for word in words if word in verdict.message], verdict.message
 
@@ -304,7 +305,7 @@ def test_a_misconception_explains_a_part_never_a_collapse():
 # --- the catalogue ---
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", labs())
 def test_a_lab_fits_into_ninety_minutes_and_adds_up_to_a_hundred_points(lab):
     questions = questions_of(lab)
     assert sum(q.minutes for q in questions) <= 90
@@ -314,15 +315,15 @@ def test_a_lab_fits_into_ninety_minutes_and_adds_up_to_a_hundred_points(lab):
 
 @every_question
 def test_a_question_is_complete(asked):
-    assert asked.lab in LABS and set(asked.controls) <= set(CONTROLS) and asked.controls
+    assert asked.lab in labs() and set(asked.controls) <= set(CONTROLS) and asked.controls
     assert len(asked.hints) == 2 and all(len(hint) > 40 for hint in asked.hints)
     assert len(asked.misconceptions) >= 3 and all(len(text) > 40 for text in asked.misconceptions.values())
     assert asked.entry in asked.signature and asked.difficulty in (1, 2, 3)
 
 
 def test_a_judge_needs_nothing_heavy():
-    code = f"import sys; from mlsecops.questions import questions_of\nfor lab in {LABS}: questions_of(lab)\n"
+    code = "import sys; from classroom.questions import labs, questions_of\nfor lab in labs(): questions_of(lab)\n"
     code += "print(sorted({'torch', 'pandas', 'numpy', 'joblib', 'cyclonedx', 'cryptography'} & set(sys.modules)))"
-    root = importlib.import_module("mlsecops").__path__[0] + "/.."
+    root = importlib.import_module("classroom").__path__[0] + "/.."
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

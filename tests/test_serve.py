@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from mlsecops.lesson import ROOT, serve
+from classroom.lesson import ROOT, serve
 
 APP = """
 async def app(scope, receive, send):
@@ -22,7 +22,7 @@ async def app(scope, receive, send):
 PARENT = """
 import sys
 sys.path.append({root!r})
-from mlsecops.lesson import serve
+from classroom.lesson import serve
 service = serve({app!r}, ".")
 print(service._process.pid, flush=True)
 {then}

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from mlsecops.lesson import serve
-from mlsecops.serving import drills
+from classroom.drills import serving as drills
+from classroom.lesson import serve
 
 PERSON = {"years_exp": 10, "uses_python": True, "country": "Germany"}
 ECHO = """

@@ -9,16 +9,15 @@ from io import BytesIO
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mlsecops.lesson import ROOT
+from classroom.drills.advisories import AdvisoryServer
+from classroom.drills.packages import PackageIndex, build_wheel, pip_install
+from classroom.drills.supply_chain import ADVISORIES, NEIGHBORS, SQUATS
+from classroom.lesson import ROOT
 from mlsecops.supply_chain import (
     POPULAR,
-    AdvisoryServer,
-    PackageIndex,
     bare_environment,
-    build_wheel,
     check_requirements,
     check_workflow,
-    pip_install,
     read_as_another_account,
     run_audit,
     sign_manifest,
@@ -28,8 +27,7 @@ from mlsecops.supply_chain import (
     typosquat_of,
     verify_manifest,
 )
-from mlsecops.supply_chain.drills import ADVISORIES, NEIGHBORS, SQUATS
-from mlsecops.supply_chain.index import quiet_environment
+from mlsecops.supply_chain.access import quiet_environment
 
 # --- names ----------------------------------------------------------------------------------------------------------
 
@@ -209,7 +207,7 @@ def test_startup_lines_run_and_are_found(tmp_path):
 
 
 def test_a_server_ends_with_its_process(tmp_path):
-    code = "from mlsecops.supply_chain import PackageIndex; PackageIndex().start()"
+    code = "from classroom.drills.packages import PackageIndex; PackageIndex().start()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 

@@ -11,8 +11,8 @@
 ``run``          uvicorn, TLS, and the command line's ``serve``
 """
 
+from mlsecops.audit_log import AuditLog, read_anchor, verify_audit_log
 from mlsecops.serving.app import CONTROLS, create_app
-from mlsecops.serving.audit import AuditLog, read_anchor, verify_audit_log
 from mlsecops.serving.interval import calibrate, held_out
 from mlsecops.serving.keys import Key, KeyRing, issue_key
 from mlsecops.serving.rate_limits import Limit, MemoryLimiter, SharedLimiter

@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlsecops.serving.audit import open_worker_log
+from mlsecops.audit_log import open_worker_log
 from mlsecops.serving.envelope import SECURITY_HEADERS, ClientAddress, Envelope, error_body
 from mlsecops.serving.errors import Forbidden, Refusal, TooMany, Unauthorized
 from mlsecops.serving.interval import Predictor

@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 
-from mlsecops.serving.audit import AuditError
+from mlsecops.audit_log import AuditError
 
 logger = logging.getLogger("mlsecops.serving")
 

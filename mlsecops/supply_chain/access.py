@@ -33,6 +33,18 @@ def bare_environment(folder: Path) -> tuple[Path, Path]:
     return Path(scripts) / program, Path(packages)
 
 
+def quiet_environment() -> dict[str, str]:
+    """Return this process's environment without proxies, and with pip's configuration switched off."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(("PIP_", "PIPAPI_")) and not name.upper().endswith("_PROXY")
+    }
+    kept = {name: value for name, value in kept.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}  # Jupyter's
+    # pip's --isolated drops the user's configuration but not the machine's; this drops every configuration file.
+    return kept | {"PIP_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+
+
 def startup_lines(folders: Iterable[Path]) -> list[tuple[str, str]]:
     """Return `(file name, line)` for each line of a `.pth` file that Python executes when it starts.
 

@@ -34,8 +34,8 @@ def notebook(cells, metadata=None):
 
 def hashes():
     """Of files that the attacks try to change, and their neighbors."""
-    files = [*(ROOT / "grader").glob("*.py"), *(ROOT / "tests").glob("*lab.py"), *(ROOT / "mlsecops").glob("*.py")]
-    files += [ROOT / "mlsecops" / "questions" / "__init__.py"]
+    files = [*(ROOT / "grader").glob("*.py"), *(ROOT / "tests").glob("*lab.py"), *(ROOT / "mlsecops").rglob("*.py")]
+    files += [*(ROOT / "classroom").rglob("*.py")]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mlsecops.questions import LABS, question
+from classroom.questions import labs, question
 from tests.attacks.test_attacks import ROOT, namespaces_allowed, notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the jail is Linux only; elsewhere grading is partial")
@@ -298,7 +298,7 @@ def graded(tmp_path_factory):
     place = tmp_path_factory.mktemp("real")
     subprocess.run([sys.executable, "-m", "grader", "new-key", str(place / "key")], cwd=ROOT, check=True)
     rows = {"folders": {}}
-    for lab in LABS:
+    for lab in labs():
         subs, out = place / lab, place / f"out{lab}"
         subs.mkdir()
         solution = cells("solutions", lab)
@@ -323,7 +323,7 @@ def graded(tmp_path_factory):
     return rows
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", labs())
 def test_solution_blank_and_order(graded, lab):
     scores = {name: row["score"] for name, row in graded[lab].items()}
     assert (scores["solution"], scores["blank"], scores["from-the-end"]) == ("100", "0", "100")

@@ -20,11 +20,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mlsecops import check
-from mlsecops.questions import Answer, pickles, question
+from classroom import check
+from classroom.exchange.answer import Answer
+from classroom.questions import question
+from classroom.questions.h2b import pickles, streams
+from classroom.questions.h2b.common import fingerprint
 
 SEEDS = range(4)
-POOL = sorted(pickles.pool(random.Random(1)))
+POOL = sorted(streams.pool(random.Random(1)))
 DANGEROUS = (
     b"system exec eval getoutput getattr loads methodcaller attrgetter partial map decompress expandvars timeit "
     b"add_extension builtins posix subprocess"
@@ -150,7 +153,7 @@ def test_names_in_the_bytes_are_not_the_names_reached(shortcut, named):
 def test_the_same_shortcuts_would_see_cases_without_decoys(monkeypatch):
     """The test above can fail: without what `decoy` puts everywhere, a search earns what it should not."""
     monkeypatch.setattr(pickles, "decoy", lambda r: {})
-    monkeypatch.setattr(pickles, "look_alikes", lambda r, count: [pickles.plain(r) for _ in range(count)])
+    monkeypatch.setattr(streams, "look_alikes", lambda r, count: [streams.plain(r) for _ in range(count)])
     shortcut = SHORTCUTS["marker, names"]
     assert mean_score("h2b-q2", lambda arguments, case: Answer(shortcut(*arguments))) > 0.9
 
@@ -181,7 +184,7 @@ def test_what_a_file_leaves_behind_does_not_tell_what_it_reached():
             value = Loads(pickles.io.BytesIO(data)).load()
             if not set(kinds(value)) <= {*allowed, *plain} or type(value) is not dict:
                 raise ValueError
-            return Answer(pickles.fingerprint(value))
+            return Answer(fingerprint(value))
         except Exception:
             return Answer(error="UnpicklingError")
 
@@ -194,9 +197,9 @@ def test_who_empties_the_environment_still_sets_off_the_marker(tmp_path, monkeyp
     monkeypatch.setenv(pickles.MARKER, str(marker))
     r = random.Random(3)
     made = {}
-    for family in (*pickles.PRACTICE, *pickles.HIDDEN):
-        mark = pickles.nonce(r)
-        made[mark] = pickles.hostile(r, family, mark)[0]
+    for family in (*streams.PRACTICE, *streams.HIDDEN):
+        mark = streams.nonce(r)
+        made[mark] = streams.hostile(r, family, mark)[0]
     monkeypatch.delenv(pickles.MARKER)
     for data in made.values():
         with contextlib.suppress(Exception):  # some streams break off after their payload
@@ -399,8 +402,7 @@ def test_half_a_service_is_worth_no_more_than_its_half(question_id, function, mo
     for seed in SEEDS:
         for hidden in (False, True):
             inputs, truth = asked.generate(np.random.default_rng(seed), hidden=hidden)
-            answers = [check._answer(asked, function, arguments, frozenset) for arguments in inputs]
-            scores.append(asked.judge(answers, truth).score)
+            scores.append(asked.judge(check.answers_of(asked, function, inputs), truth).score)
     assert sum(scores) / len(scores) <= most
 
 

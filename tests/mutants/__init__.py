@@ -49,7 +49,7 @@ def solved(question_id: str, *replacements: tuple[str, str]) -> Callable:
     Raises:
         AssertionError: a text to replace is not in the model answer.
     """
-    from mlsecops.questions import question
+    from classroom.questions import question
 
     asked = question(question_id)
     lab, number = question_id.split("-")

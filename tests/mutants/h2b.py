@@ -75,7 +75,7 @@ def load_then_look(data, allowed):
     value = pickle.loads(data)
     if not all(name in allowed for name in solved("h2b-q1")(data)):
         raise ValueError("not allowed")
-    from mlsecops.questions.pickles import fingerprint
+    from classroom.questions.h2b.common import fingerprint
 
     return fingerprint(value)
 
@@ -89,7 +89,7 @@ def denylist_load(data, allowed):
                 raise pickle.UnpicklingError(name)
             return super().find_class(module, name)
 
-    from mlsecops.questions.pickles import fingerprint
+    from classroom.questions.h2b.common import fingerprint
 
     return fingerprint(Careful(io.BytesIO(data)).load())
 

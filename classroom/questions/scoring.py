@@ -12,7 +12,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlsecops.questions import Answer, Verdict
+from classroom.exchange.answer import Answer
+from classroom.questions import Verdict
 
 SHOWN = 3  # failed cases that the detail tells
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mlsecops.supply_chain.index import Installed, PackageIndex, pip_install
+from classroom.drills.packages import Installed, PackageIndex, pip_install
 from mlsecops.supply_chain.manifest import sign_manifest
 
 # 48 names that imitate a popular package, and 48 honest packages whose names resemble one.

@@ -26,15 +26,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from classroom.exchange.answer import MissingError
+
 MOST_PARTS = 1000  # of a body, that the inner app reads
 
 
 class AbandonedError(BaseException):
     """Raised in the learner's code when nobody wants to hear more from it."""
-
-
-class MissingError(Exception):
-    """The learner has not written the function."""
 
 
 class Stage:

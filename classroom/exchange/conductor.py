@@ -1,7 +1,7 @@
 """The outside of a service that is being tried: sends requests to a learner's app and keeps what came of them.
 
-The app runs on a `mlsecops.stage.Stage`, in a jail or in the learner's kernel; here is the other end. Everything that
-counts as evidence is seen from this side: which part of a body was asked for before the answer began, whether the app
+The app runs on a `stage.Stage`, in a jail or in the learner's kernel; here is the other end. Everything that counts as
+evidence is seen from this side: which part of a body was asked for before the answer began, whether the app
 behind was called, what was written to the log. Nothing that arrives is believed to have the right form.
 """
 
@@ -11,12 +11,14 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mlsecops.questions import Answer
+from classroom.exchange.answer import UNCODABLE, Answer
 
 MOST_EVENTS = 120  # in one request; an honest app needs a dozen
 MOST_USES = 2000  # of tools, while something is made or called
 MOST_BYTES = 1 << 18  # of one answer
 _REPLY = {"reply": None}
+ENDS = frozenset({"made", "returned", "done", "abandoned", "error"})
+"""Events that end an order; each other one waits for an answer."""
 UNSEEN = {
     "status": None,
     "headers": [],
@@ -54,7 +56,7 @@ def event_of(answer: Answer) -> dict:
     if answer.error:
         return {"event": "error", "error": answer.error, "message": answer.message}
     if not isinstance(answer.value, dict) or not isinstance(answer.value.get("event"), str):
-        raise StoppedError(Answer(error="_uncodable"))  # an array, say, is equal to nothing and to everything
+        raise StoppedError(Answer(error=UNCODABLE))  # an array, say, is equal to nothing and to everything
     return answer.value
 
 

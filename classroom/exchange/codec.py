@@ -195,12 +195,14 @@ def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def round_trip(value: Any) -> Any:
-    """What a judge sees of a learner's answer: `value` encoded, written, read and decoded again.
+def round_trip(value: Any, *, finite: bool = True) -> Any:
+    """What arrives of a value: encoded, written, read and decoded again.
 
-    Practice uses it so that an answer counts there exactly if it counts in a grading.
+    Args:
+        value: plain data.
+        finite: as for `decode`; a learner's answer is read so, what is sent to them is not.
 
     Raises:
-        UncodableError: it cannot travel, or holds NaN or infinity.
+        UncodableError: it cannot travel, or holds NaN or infinity where these may not.
     """
-    return decode(loads(dumps(encode(value))), finite=True)
+    return decode(loads(dumps(encode(value))), finite=finite)

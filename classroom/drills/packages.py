@@ -8,21 +8,19 @@ import base64
 import hashlib
 import io
 import json
-import os
-import socketserver
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
+
+from classroom.drills.loopback import LoopbackServer
+from mlsecops.supply_chain.access import quiet_environment
 
 
 def build_wheel(name: str, version: str, files: Mapping[str, str], requires: Sequence[str] = ()) -> tuple[str, bytes]:
@@ -53,69 +51,6 @@ def build_wheel(name: str, version: str, files: Mapping[str, str], requires: Seq
 
 def _record_hash(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-
-
-class LoopbackServer:
-    """Serves on 127.0.0.1, on a free port, from threads that end with the process.
-
-    Either `with Server(...) as server: ...`, or `server = Server(...).start()` and at last `server.stop()`.
-    """
-
-    def start(self):
-        """Begin to serve; returns the server itself."""
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = 1 << 16  # headers and body leave in one packet; two would wait for each other
-
-            def do_GET(self):
-                self._reply(*outer.get(unquote(self.path), self.headers))
-
-            def do_POST(self):
-                self._reply(*outer.post(self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0))))
-
-            def _reply(self, status, kind, body):
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def server_bind(self):  # the inherited one looks up the host's name, which can take seconds
-                socketserver.TCPServer.server_bind(self)
-                self.server_name, self.server_port = self.server_address[:2]
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """End the server and free its port."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def get(self, path: str, headers) -> tuple[int, str, bytes]:
-        return 404, "text/plain", b"not found"
-
-    def post(self, path: str, body: bytes) -> tuple[int, str, bytes]:
-        return 404, "text/plain", b"not found"
 
 
 class PackageIndex(LoopbackServer):
@@ -227,18 +162,6 @@ def pip_install(*arguments: str, target: Path, timeout: float = 120) -> Installe
         return Installed({}, f"no answer within {timeout:g} s")
     packages = {one.metadata["Name"]: one.version for one in metadata.distributions(path=[str(target)])}
     return Installed(dict(sorted(packages.items())), _first_error(done.stderr) if done.returncode else "")
-
-
-def quiet_environment() -> dict[str, str]:
-    """Return this process's environment without proxies, and with pip's configuration switched off."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("PIP_", "PIPAPI_")) and not name.upper().endswith("_PROXY")
-    }
-    kept = {name: value for name, value in kept.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}  # Jupyter's
-    # pip's --isolated drops the user's configuration but not the machine's; this drops every configuration file.
-    return kept | {"PIP_CONFIG_FILE": os.devnull, "NO_PROXY": "*", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
 
 
 def _first_error(text: str) -> str:
