@@ -50,9 +50,9 @@ class View:
 
     @property
     def course(self) -> list[Path]:
-        """Those files and folders of the checkout that are visible inside."""
+        """Where the checkout may hold what is visible inside; a module is a folder or a file, the other is not there."""
         paths = [self.root.joinpath(*name.split(".")) for name in self.modules]
-        return [path if path.is_dir() else path.with_suffix(".py") for path in paths] + [self.root / "data"]
+        return [*paths, *(path.with_suffix(".py") for path in paths), self.root / "data"]
 
     @property
     def check(self) -> Path:
