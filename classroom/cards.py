@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import pickletools
+import pprint
 import re
 from dataclasses import dataclass
 
@@ -15,18 +17,19 @@ NOTHING = Verdict(0.0, "")
 
 @dataclass(frozen=True)
 class Card:
-    """How one question stands: `state` is `todo`, `done`, `stopped` or `problem`."""
+    """How one question stands: `state` is `todo`, `done`, `stopped` or `problem`; `changed`, since its last check."""
 
     question: Question
     state: str
     verdict: Verdict = NOTHING
     note: str = ""
+    changed: bool = False
 
     @property
     def headline(self) -> str:
         if self.state != "done":
             return self.state.upper()
-        return "FULL MARKS" if self.verdict.score == 1 else f"{100 * self.verdict.score:.0f} %"
+        return "All practice cases right" if self.verdict.score == 1 else f"{100 * self.verdict.score:.0f} %"
 
     def lines(self) -> list[tuple[str, str]]:
         """What the card says below its headline, as (label, text)."""
@@ -49,7 +52,7 @@ class Card:
 
     def html(self) -> str:
         """The card as HTML; everything that came from outside is escaped."""
-        color = {"FULL MARKS": "#009E73", "TODO": "#999999"}.get(self.headline, "#D55E00")
+        color = {"All practice cases right": "#009E73", "TODO": "#999999"}.get(self.headline, "#D55E00")
         body = "".join(_row(label, text) for label, text in self.lines())
         head = f"{html.escape(self.question.id)} · {html.escape(self.question.title)}"
         return (
@@ -102,7 +105,8 @@ class Report:
 def _summary(card: Card) -> tuple[str, ...]:
     asked = card.question
     points = f"{card.verdict.score * asked.points:.1f} of {asked.points}"
-    return asked.id, asked.title, f"{asked.minutes} min", DOTS[asked.difficulty], card.headline, points
+    state = f"{card.headline} (changed since it was checked)" if card.changed else card.headline
+    return asked.id, asked.title, f"{asked.minutes} min", DOTS[asked.difficulty], state, points
 
 
 def _look(asked: Question, detail: str) -> str:
@@ -116,3 +120,50 @@ def _row(label: str, text: str) -> str:
     if len(lines) > 1:
         shown = "<ul style='margin:0'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
     return f"<div style='margin-top:3px'>{f'<i>{html.escape(label)}:</i> ' if label else ''}{shown}</div>"
+
+
+# --- one input, as a person reads it ---------------------------------------------------------------------------------
+
+SHOWN_LINES = 200
+
+
+class Case(tuple):
+    """The arguments of one input. It is a plain tuple that shows itself in a readable form."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        parts = [f"argument {number}, {_kind(value)}:\n{readable(value)}" for number, value in enumerate(self, 1)]
+        return "\n\n".join(parts)
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__name__} of {len(value)}" if hasattr(value, "__len__") else type(value).__name__
+
+
+def readable(value: object) -> str:
+    """Text with line numbers, a pickle as a list of its instructions, folders and all else as indented data.
+
+    Nothing is loaded: the instructions of a pickle are only listed.
+    """
+    if isinstance(value, str) and "\n" in value:
+        return _cut([f"{number:4}  {line}" for number, line in enumerate(value.splitlines(), 1)])
+    if isinstance(value, bytes):
+        return _cut(_instructions(value) or [f"{at:6}  {value[at : at + 24]!r}" for at in range(0, len(value), 24)])
+    return _cut(pprint.pformat(value, width=100, sort_dicts=False).splitlines())
+
+
+def _instructions(data: bytes) -> list[str]:
+    lines: list[str] = []
+    try:
+        for opcode, argument, position in pickletools.genops(data):
+            lines.append(f"{position:6}  {opcode.name:18}{'' if argument is None else repr(argument)[:100]}")
+    except Exception as error:
+        # No pickle at all, or one that breaks off: the part before the break runs all the same.
+        return [*lines, f"        breaks off here: {error}"] if len(lines) > 2 else []
+    return lines
+
+
+def _cut(lines: list[str]) -> str:
+    rest = len(lines) - SHOWN_LINES
+    return "\n".join(lines[:SHOWN_LINES] + ([f"… and {rest} more lines"] if rest > 0 else []))

@@ -50,7 +50,7 @@ class View:
 
     @property
     def course(self) -> list[Path]:
-        """Where the checkout may hold what is visible inside; a module is a folder or a file, the other is not there."""
+        """Where the checkout may hold what is visible inside: a module is a folder or a file, the other is missing."""
         paths = [self.root.joinpath(*name.split(".")) for name in self.modules]
         return [*paths, *(path.with_suffix(".py") for path in paths), self.root / "data"]
 

@@ -141,7 +141,7 @@ def pairs(value) -> set[tuple[str, str]] | None:
 def shown(answer: Answer) -> str:
     """What came back, short enough for a card."""
     if answer.error:
-        return f"raised {answer.error}" + (f": {answer.message}" if answer.message else "")
+        return f"an error ({answer.error})"
     text = repr(answer.value)
     return text if len(text) <= 120 else text[:117] + "…"
 

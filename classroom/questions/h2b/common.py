@@ -92,4 +92,7 @@ CALLS = (
     "take or make a global, in the documentation of `pickletools`."
 )
 
-NUMPY = "Honest arrays were refused though their three globals are on the list: compare as `module:name`, exactly."
+NUMPY = (
+    "Honest arrays were refused though their three globals are on the list. Look at what your answer to question 1 "
+    "gives for such an input: a name that is read wrong, or a rule of your own beyond the list, refuses it."
+)
