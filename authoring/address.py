@@ -37,6 +37,7 @@ BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.
 # A line that says only "badge" marks the place in a new notebook.
 BADGE_LINE = re.compile(r"^(?:badge|\[!\[[^\]]*\]\([^)]*colab-badge[^)]*\)\]\([^)]*\))[ \t]*$", re.MULTILINE)
 TABLE = re.compile(r"(<!-- lessons -->\n).*?(<!-- /lessons -->)", re.DOTALL)
+START = re.compile(r"(<!-- start -->\n).*?(<!-- /start -->)", re.DOTALL)
 PROSE = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff")
 
 
@@ -228,6 +229,7 @@ def _expected_files(root: Path, before: Address, address: Address) -> dict[Path,
             text = path.read_text(encoding="utf-8")
             table = lesson_table(series, address, folder="notebooks/")
             text = TABLE.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
+            text = START.sub(lambda match: f"{match[1]}{address.badge(INDEX)}\n{match[2]}", text)
             old = rf"github\.com/{re.escape(before.owner)}/{re.escape(before.repo)}(?![\w-])"
             files[path] = re.sub(old, f"github.com/{address.owner}/{address.repo}", text)
     return files

@@ -65,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fast", action="store_true", help="smaller experiments, for a quick look")
     run.add_argument("--seed", type=int, default=7, metavar="N", help="seed of every random number (7)")
     command("lab", _lab, "open the course in JupyterLab")
-    command("test", _test, "run every check: style, unit tests, all lessons executed twice and compared")
+    test = command(
+        "test", _test, "run the checks of a change: style, unit tests, all lessons executed twice and compared"
+    )
+    test.add_argument("--all", action="store_true", help="also what is slow: load on several workers")
     if (ROOT / labs.SOLUTIONS).is_dir():  # a student copy has neither solutions nor a grader
         command("grade", _grade, "grade a folder of submissions (needs the course key)", add_help=False)
         build = command("build", lambda given: labs.build(given.check), "generate labs/ from solutions/")
@@ -122,7 +125,7 @@ def _test(options: argparse.Namespace) -> int:
     with only_one_at_a_time("test"):
         set_up("requirements-test.txt")
         started, outcomes = time.monotonic(), []
-        for heading, check in _checks():
+        for heading, check in _checks(options.all):
             print(f"\n--- {heading} ".ljust(100, "-"), flush=True)
             start = time.monotonic()
             code = check()
@@ -131,7 +134,7 @@ def _test(options: argparse.Namespace) -> int:
         return _summary(outcomes, time.monotonic() - started)
 
 
-def _checks() -> Iterator[tuple[str, Callable[[], int]]]:
+def _checks(everything: bool) -> Iterator[tuple[str, Callable[[], int]]]:
     """Every check of a change: a heading and what to call. Those after a failure run all the same."""
     notebooks = sorted(path for room in ("notebooks", "solutions", "labs") for path in (ROOT / room).glob("*.ipynb"))
     stripped = ["--verify", "--keep-id", "--extra-keys", EXTRA_KEYS, *notebooks]
@@ -143,7 +146,9 @@ def _checks() -> Iterator[tuple[str, Callable[[], int]]]:
     yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", *stripped)
     yield "address: badges, set-up cells and labs as generated", lambda: call("course.py", "address", "--check")
     yield "pins: requirements as declared", lambda: call("course.py", "pins", "--check")
-    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", f"--junitxml={REPORTS / 'pytest.xml'}")
+    chosen = [] if everything else ["-m", "not slow"]
+    report = f"--junitxml={REPORTS / 'pytest.xml'}"
+    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", *chosen, report)
     yield "papermill: every lesson", lambda: call("-m", "authoring")
     yield "nbval: every lesson again, the same", _execute_again
 

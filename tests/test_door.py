@@ -168,6 +168,23 @@ def test_too_old_a_python_is_told_so(untouched):
     one_sentence(done, "needs Python 3.11 or newer", "3.8")
 
 
+def test_too_new_a_python_is_told_so(untouched):
+    pretend = "import runpy, sys; sys.version_info = (3, 14, 0); runpy.run_path('course.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", pretend], cwd=untouched.folder, capture_output=True, text=True)
+    one_sentence(done, "3.11, 3.12 and 3.13", "3.14")
+
+
+def test_what_is_slow_runs_only_when_all_is_asked_for(monkeypatch):
+    calls = []
+    monkeypatch.setattr(door, "call", lambda *arguments: calls.append(arguments) or 0)
+    monkeypatch.setattr(door.shutil, "rmtree", lambda *a, **k: None)
+    monkeypatch.setattr(door.Path, "write_text", lambda *a, **k: None)
+    for everything in (False, True):
+        calls.clear()
+        next(check for heading, check in door._checks(everything) if heading.startswith("pytest"))()
+        assert ("not slow" in calls[0]) != everything
+
+
 def test_the_door_itself_is_readable_to_old_pythons():
     ast.parse((ROOT / "course.py").read_text(), feature_version=(3, 4))
 

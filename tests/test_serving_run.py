@@ -99,6 +99,7 @@ def plain(address):
 WORKERS, LIMIT, CLIENTS, REQUESTS = 3, 150, 8, 20
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="ends the service by a signal")
 @pytest.mark.parametrize(("storage", "connections"), [("redis", 10), ("memory", 3)])
 def test_workers_under_load(storage, connections, model_dir, tmp_path, request):
