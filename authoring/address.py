@@ -26,9 +26,11 @@ FAST = False
 places = [Path("{repo}"), Path.cwd(), *Path.cwd().parents]
 if "google.colab" in sys.modules and not places[0].exists():
     source = "https://github.com/{owner}/{repo}"
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={ref}", source], check=True)
-root = next((p.resolve() for p in places if (p / "classroom" / "lesson").is_dir()), None)
-assert root, "Open this notebook from inside the course's folder, or in Colab."
+    clone = ["git", "clone", "--quiet", "--depth=1", "--branch={ref}", source]
+    subprocess.run(clone, check=True)
+found = [p.resolve() for p in places if (p / "classroom" / "lesson").is_dir()]
+assert found, "Open this notebook from inside the course's folder, or in Colab."
+root = found[0]
 sys.path.insert(0, str(root))
 from classroom.lesson import setup
 

@@ -23,6 +23,7 @@ EXTRA_KEYS = (
     "metadata.papermill metadata.widgets metadata.language_info.version cell.metadata.executionInfo "
     "cell.metadata.outputId cell.metadata.colab cell.metadata.id cell.metadata.papermill cell.attachments"
 )
+STRIP = ("--keep-id", "--extra-keys", EXTRA_KEYS)
 REPORTS = BUILD / "reports"
 CELL_TIMEOUT = 600  # seconds; nbval would wait 2000 for a kernel that has died
 
@@ -77,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
             "release", lambda given: labs.release(given.folder), "make a copy for students in a new folder"
         )
         release.add_argument("folder", type=Path, metavar="DIR")
+    strip = command("strip", _strip, "take outputs and what an editor leaves out of notebooks, as the checks demand")
+    strip.add_argument(
+        "notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="all of the course where none is named"
+    )
     address.add_arguments(command("address", _address, "rewrite badges, links and set-up cells from pyproject.toml"))
     pins.add_arguments(command("pins", pins.run, "compile the requirements from pyproject.toml (needs uv)"))
     return parser
@@ -114,6 +119,19 @@ def _address(options: argparse.Namespace) -> int:
     return code
 
 
+def _notebooks() -> list[Path]:
+    return sorted(path for room in ("notebooks", "solutions", "labs") for path in (ROOT / room).glob("*.ipynb"))
+
+
+def _strip(options: argparse.Namespace) -> int:
+    given = [path.resolve() for path in options.notebooks] or _notebooks()
+    for path in given:
+        if not path.is_file():
+            raise UserError(f"There is no notebook {path}.")
+    set_up("requirements.txt")
+    return call("-m", "nbstripout", *STRIP, *given)
+
+
 def _grade(options: argparse.Namespace) -> int:
     set_up("requirements.txt")
     # The paths given are relative to where the instructor stands, so the grader stays there.
@@ -136,14 +154,12 @@ def _test(options: argparse.Namespace) -> int:
 
 def _checks(everything: bool) -> Iterator[tuple[str, Callable[[], int]]]:
     """Every check of a change: a heading and what to call. Those after a failure run all the same."""
-    notebooks = sorted(path for room in ("notebooks", "solutions", "labs") for path in (ROOT / room).glob("*.ipynb"))
-    stripped = ["--verify", "--keep-id", "--extra-keys", EXTRA_KEYS, *notebooks]
     shutil.rmtree(REPORTS, ignore_errors=True)
     (BUILD / "run.json").write_text('{"notebooks": []}\n')
     yield "ruff: style", lambda: call("-m", "ruff", "check", ".")
     yield "ruff: format", lambda: call("-m", "ruff", "format", "--check", ".")
     yield "codespell: spelling", lambda: call("-m", "codespell_lib", ".")
-    yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", *stripped)
+    yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", "--verify", *STRIP, *_notebooks())
     yield "address: badges, set-up cells and labs as generated", lambda: call("course.py", "address", "--check")
     yield "pins: requirements as declared", lambda: call("course.py", "pins", "--check")
     chosen = [] if everything else ["-m", "not slow"]

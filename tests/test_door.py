@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
@@ -183,6 +184,18 @@ def test_what_is_slow_runs_only_when_all_is_asked_for(monkeypatch):
         calls.clear()
         next(check for heading, check in door._checks(everything) if heading.startswith("pytest"))()
         assert ("not slow" in calls[0]) != everything
+
+
+def test_strip_takes_out_what_the_checks_would_find(tmp_path, monkeypatch, capsys):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", id="h9-one", execution_count=3)])
+    notebook.cells[0].metadata["executionInfo"] = {"user": {"displayName": "A Learner"}}
+    path = tmp_path / "H9_sample.ipynb"
+    nbformat.write(notebook, path)
+    assert door.main(["strip", str(path)]) == 0
+    text = path.read_text(encoding="utf-8")
+    assert "A Learner" not in text and "h9-one" in text and '"execution_count": null' in text
+    assert door.main(["strip", str(tmp_path / "missing.ipynb")]) == 1
+    assert "There is no notebook" in capsys.readouterr().err
 
 
 def test_the_door_itself_is_readable_to_old_pythons():

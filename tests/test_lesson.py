@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from classroom import lesson
+from classroom.lesson import display as shows
 from classroom.lesson import sandbox
 from classroom.questions import lab_of, labs
 
@@ -18,7 +19,7 @@ def shown(monkeypatch):
     """Collects what a lesson displays, as `(data, metadata)`."""
     displayed = []
     monkeypatch.setattr(
-        lesson, "display", lambda data, raw, metadata=None: displayed.append((data, (metadata or {}).get("mlsecops")))
+        shows, "display", lambda data, raw, metadata=None: displayed.append((data, (metadata or {}).get("mlsecops")))
     )
     return displayed
 
@@ -41,7 +42,7 @@ def test_workspaces_are_separate_and_live_as_long_as_the_program(tmp_path):
 
 
 def test_what_is_kept_outlives_the_workspace_and_the_next_run_replaces_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(lesson, "ROOT", tmp_path / "course")
+    monkeypatch.setattr(sandbox, "ROOT", tmp_path / "course")
     log = tmp_path / "audit.jsonl"
     for text in ("first", "second"):
         log.write_text(text)

@@ -175,6 +175,86 @@ def rhythm(notebook, path):
             yield f"it lacks {part}"
 
 
+# --- how it reads: minutes, line widths, drawing ----------------------------------------------------------------------
+
+# By the reading of the first three lessons: words a minute, and seconds for a line of code, a prediction, a cell run.
+WORDS, LINE, PREDICTION, RUN = 200, 8, 45, 18
+DRAWS = re.compile(r"\bplt\.|\.(barh?|plot|hist|scatter|add_patch|annotate|imshow|set_[xy]ticks)\(")
+# Lessons that have not been rewritten to the measure yet, each with what it fails and its figure. A lesson that gets
+# better turns its line here red (strict), so that the list only ever shrinks.
+UNREAD = {
+    ("00", "minutes_are_honest"): "states 10, takes 14",
+    ("00", "lines_fit_a_cell"): "8 lines",
+    ("00", "the_package_draws"): "1 cell",
+    ("H2a", "minutes_are_honest"): "states 40, takes 68",
+    ("H2a", "lines_fit_a_cell"): "35 lines",
+    ("H2a", "few_long_cells"): "7 of 29 cells, one of 21 lines",
+    ("H2a", "the_package_draws"): "2 cells",
+    ("H2b", "minutes_are_honest"): "states 45, takes 69",
+    ("H2b", "lines_fit_a_cell"): "74 lines",
+    ("H2b", "few_long_cells"): "9 of 35 cells, the longest of 25 lines",
+    ("H2b", "the_package_draws"): "1 cell",
+    ("H3", "minutes_are_honest"): "states 45, takes 75",
+    ("H3", "lines_fit_a_cell"): "77 lines",
+    ("H3", "few_long_cells"): "14 of 41 cells, the longest of 23 lines",
+    ("H3", "the_package_draws"): "4 cells",
+}
+
+
+def core(notebook: Notebook) -> list[Notebook]:
+    """The cells before 'Going further'."""
+    cells = notebook.cells
+    return cells[: next((n for n, cell in enumerate(cells) if cell.source.startswith("## Going further")), len(cells))]
+
+
+def lines_of(cell: Notebook) -> list[str]:
+    return [line for line in cell.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+def honest_minutes(notebook: Notebook) -> float:
+    """Minutes that the core takes a reader: its prose, code, predictions and runs; the set-up cell is only run."""
+    text = " ".join(cell.source for cell in core(notebook) if cell.cell_type == "markdown")
+    programs = [cell for cell in core(notebook) if cell.cell_type == "code"]
+    lines = sum(len(lines_of(cell)) for cell in programs if "setup" not in tags(cell))
+    seconds = 60 * len(text.split()) / WORDS + LINE * lines + RUN * len(programs)
+    return (seconds + PREDICTION * text.count("**Predict")) / 60
+
+
+@rule
+def minutes_are_honest(notebook, path):
+    stated = re.search(r"^\*(\d+)(?:-(\d+))? minutes", prose(notebook), re.MULTILINE)
+    if not stated:
+        return  # `front_matter` says so
+    low, high = int(stated[1]), int(stated[2] or stated[1])
+    if not 0.75 * low <= honest_minutes(notebook) <= 1.25 * high:
+        yield f"it states {stated[0].strip('*')} and takes {honest_minutes(notebook):.0f}"
+
+
+@rule
+def lines_fit_a_cell(notebook, path):
+    wide = sum(len(line) > 88 for cell in code(notebook) for line in cell.source.splitlines())
+    if wide:
+        yield f"{wide} code lines are over 88 characters"
+
+
+@rule
+def few_long_cells(notebook, path):
+    lengths = {cell.id: len(lines_of(cell)) for cell in code(notebook) if "setup" not in tags(cell)}
+    long = sum(length > 12 for length in lengths.values())
+    if 10 * long > len(lengths):
+        yield f"{long} of {len(lengths)} code cells have more than 12 lines"
+    for identifier, length in lengths.items():
+        if length > 20:
+            yield f"cell {identifier} has {length} lines, more than 20"
+
+
+@rule
+def the_package_draws(notebook, path):
+    for cell in code(notebook):
+        if DRAWS.search(cell.source):
+            yield f"cell {cell.id} draws"
+
+
 def imported(source: str) -> set[str]:
     """Top-level names of the modules that a cell imports. Lines for the shell or a magic are no Python and left out."""
     lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
@@ -204,7 +284,9 @@ def complaints(notebook: Notebook, path: Path, name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("path", LESSONS, ids=lesson_id)
-def test_lesson_keeps_to_the_template(path, name):
+def test_lesson_keeps_to_the_template(path, name, request):
+    if reason := UNREAD.get((lesson_id(path), name)):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     assert complaints(nbformat.read(path, as_version=4), path, name) == []
 
 
@@ -218,7 +300,7 @@ def sample() -> Notebook:
     here = address.Address.configured()
     text, program = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     front = f"# H9. Sample\n\n{here.badge(SAMPLE.name)}\n\n**What you will break and fix.** It.\n\n"
-    front += "*40 minutes · needs: nothing.*\n\n**Objectives.** After this lesson you can"
+    front += "*9 minutes · needs: nothing.*\n\n**Objectives.** After this lesson you can"
     answers = "\n".join("<details><summary>Answer</summary>Yes.</details>" for _ in range(3))
     cells = [
         text(front, id="h9-title"),
@@ -253,11 +335,17 @@ def swap(index: int, old: str, new: str) -> Callable[[Notebook], None]:
 
 
 BREAKS = [
+    ("minutes_are_honest", swap(0, "*9 minutes", "*90 minutes")),
+    ("minutes_are_honest", swap(0, "*9 minutes", "*3 minutes")),
+    ("lines_fit_a_cell", put(4, source=f"x = '{'x' * 90}'")),
+    ("few_long_cells", put(4, source="1\n" * 21)),
+    ("few_long_cells", lambda notebook: [cell.update(source="1\n" * 13) for cell in code(notebook)[2:6]]),
+    ("the_package_draws", put(4, source="axes.barh(range(3), values)")),
     ("front_matter", swap(0, "# H9", "H9")),
     ("front_matter", swap(0, "/blob/", "/blob/x")),
     ("front_matter", swap(0, "break and fix", "see")),
     ("front_matter", swap(0, "Objectives", "Aims")),
-    ("front_matter", swap(0, "40 minutes", "some minutes")),
+    ("front_matter", swap(0, "9 minutes", "some minutes")),
     ("setup_first", put(1, tags=["setup"])),
     ("setup_first", swap(1, "SEED = 7", "SEED = 8")),
     ("setup_first", put(4, tags=["setup"])),

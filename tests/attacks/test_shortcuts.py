@@ -8,10 +8,12 @@ import bz2
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import math
 import os
+import pickle
 import random
 import re
 import zlib
@@ -22,8 +24,9 @@ import pytest
 
 from classroom import check
 from classroom.exchange.answer import Answer
+from classroom.exchange.marker import MARKER
 from classroom.questions import question
-from classroom.questions.h2b import pickles, streams
+from classroom.questions.h2b import streams
 from classroom.questions.h2b.common import fingerprint
 
 SEEDS = range(4)
@@ -106,7 +109,7 @@ SHORTCUTS = {
 
 @pytest.fixture(autouse=True)
 def as_in_a_grading(monkeypatch):
-    monkeypatch.setenv(pickles.MARKER, "/somewhere/course/marker")
+    monkeypatch.setenv(MARKER, "/somewhere/course/marker")
 
 
 def mean_score(question_id, answer):
@@ -152,7 +155,7 @@ def test_names_in_the_bytes_are_not_the_names_reached(shortcut, named):
 
 def test_the_same_shortcuts_would_see_cases_without_decoys(monkeypatch):
     """The test above can fail: without what `decoy` puts everywhere, a search earns what it should not."""
-    monkeypatch.setattr(pickles, "decoy", lambda r: {})
+    monkeypatch.setattr(streams, "decoy", lambda r: {})
     monkeypatch.setattr(streams, "look_alikes", lambda r, count: [streams.plain(r) for _ in range(count)])
     shortcut = SHORTCUTS["marker, names"]
     assert mean_score("h2b-q2", lambda arguments, case: Answer(shortcut(*arguments))) > 0.9
@@ -165,7 +168,7 @@ def test_what_a_file_leaves_behind_does_not_tell_what_it_reached():
         def __new__(cls, *args, **kwargs):
             return None
 
-    class Loads(pickles.pickle.Unpickler):
+    class Loads(pickle.Unpickler):
         def find_class(self, module, name):
             if f"{module}:{name}" in POOL or module.startswith("numpy"):
                 return super().find_class(module, name)
@@ -181,7 +184,7 @@ def test_what_a_file_leaves_behind_does_not_tell_what_it_reached():
         data, allowed = arguments
         plain = {f"builtins:{name}" for name in ("dict", "list", "tuple", "str", "bytes", "int", "float", "NoneType")}
         try:
-            value = Loads(pickles.io.BytesIO(data)).load()
+            value = Loads(io.BytesIO(data)).load()
             if not set(kinds(value)) <= {*allowed, *plain} or type(value) is not dict:
                 raise ValueError
             return Answer(fingerprint(value))
@@ -194,16 +197,16 @@ def test_what_a_file_leaves_behind_does_not_tell_what_it_reached():
 def test_who_empties_the_environment_still_sets_off_the_marker(tmp_path, monkeypatch):
     marker = tmp_path / "the course" / "marker"
     marker.parent.mkdir()
-    monkeypatch.setenv(pickles.MARKER, str(marker))
+    monkeypatch.setenv(MARKER, str(marker))
     r = random.Random(3)
     made = {}
     for family in (*streams.PRACTICE, *streams.HIDDEN):
         mark = streams.nonce(r)
         made[mark] = streams.hostile(r, family, mark)[0]
-    monkeypatch.delenv(pickles.MARKER)
+    monkeypatch.delenv(MARKER)
     for data in made.values():
         with contextlib.suppress(Exception):  # some streams break off after their payload
-            pickles.pickle.loads(data)
+            pickle.loads(data)
     assert set(marker.read_text().split()) == set(made)
 
 
