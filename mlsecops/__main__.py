@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-FINE, FOUND, UNREADABLE = 0, 1, 2
+from mlsecops.findings import FINE, FOUND, UNREADABLE, plain
 
 
 def files_below(path):
@@ -15,11 +15,6 @@ def files_below(path):
     if not path.is_dir():
         return [path]
     return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-
-
-def plain(text):
-    """Text from a hostile file made fit for a terminal: no control characters, no line breaks."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
 
 
 class Progress:
