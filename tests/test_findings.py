@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlsecops.__main__ import REQUIREMENT_RULES, main
+from mlsecops.controls import ATLAS
 from mlsecops.findings import Finding, as_json, as_sarif, plain
 from mlsecops.supply_chain import Problem
 
@@ -260,3 +261,7 @@ class TestEndings:
             started.send_signal(signal.SIGINT)
             out, error = started.communicate(timeout=20)
         assert (started.returncode, out, error) == (130, b"", b"interrupted\n")
+
+
+def test_atlas_names_are_those_of_its_release_2026_09():
+    assert ATLAS["AML.T0020"] == "Training Data Poisoning"
