@@ -13,11 +13,16 @@ INTERRUPTED = 130  # what shells give for Ctrl-C
 UNREADABLE_RULE = {"unreadable": "The file could not be read, so nothing is known about it."}
 
 
-def files_below(path):
-    """The files meant by a path: itself, or for a folder every file below it, sorted; linked folders are left out."""
+def files_below(path: Path) -> list[Path]:
+    """The files meant by a path: itself, or for a folder every file below it, sorted; linked folders are left out.
+
+    A folder that cannot be listed stands in the list for its files: what was not looked at must not pass in silence.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    unlisted: list[Path] = []
+    walk = os.walk(path, onerror=lambda error: unlisted.append(Path(error.filename)))
+    return sorted([Path(folder) / name for folder, _, names in walk for name in names] + unlisted)
 
 
 class Places:

@@ -194,6 +194,22 @@ def test_files_of_one_name_in_two_folders_stay_apart(tmp_path, capsys):
     assert {uri for uri, *_ in brief(one)} == {"a/evil.pkl", "b/evil.pkl"}
 
 
+def test_a_folder_that_cannot_be_listed_does_not_pass(tmp_path, capsys, monkeypatch):
+    (tmp_path / "good.pkl").write_bytes(pickle.dumps({"w": [1.0]}))
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    code, one = sarif(capsys, "scan-model", tmp_path)
+    assert code == 2 and brief(one) == {("closed", "unreadable", "error", None)}
+
+
 def test_json_has_a_result_and_a_severity(tmp_path, capsys):
     folder = write(tmp_path / "m")
     main(["scan-model", *(str(folder / n) for n in ("good.pkl", "evil.pkl", "odd.onnx", "gone")), "--format", "json"])
