@@ -1,25 +1,55 @@
 """The command line: ``python -m mlsecops scan-model FILE…`` and ``python -m mlsecops check-requirements FILE…``."""
 
 import argparse
-import json
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-FINE, FOUND, UNREADABLE = 0, 1, 2
+from mlsecops.findings import FAIL, FINE, FOUND, PASS, UNKNOWN, UNREADABLE, Finding, as_json, as_sarif, plain
+
+INTERRUPTED = 130  # what shells give for Ctrl-C
+UNREADABLE_RULE = {"unreadable": "The file could not be read, so nothing is known about it."}
 
 
-def files_below(path):
-    """The files meant by a path: itself, or for a folder every file below it, sorted; linked folders are left out."""
+def files_below(path: Path) -> list[Path]:
+    """The files meant by a path: itself, or for a folder every file below it, sorted; linked folders are left out.
+
+    A folder that cannot be listed stands in the list for its files: what was not looked at must not pass in silence.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    unlisted: list[Path] = []
+    walk = os.walk(path, onerror=lambda error: unlisted.append(Path(error.filename)))
+    return sorted([Path(folder) / name for folder, _, names in walk for name in names] + unlisted)
 
 
-def plain(text):
-    """Text from a hostile file made fit for a terminal: no control characters, no line breaks."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+class Places:
+    """Relative names for files: from the current folder if all that was named is below it, else from what was named.
+
+    So a report says nothing about the machine it was made on, and stays the same when the whole folder moves.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        absolute = [Path(os.path.normpath(Path(name).absolute())) for name in names]
+        here = Path.cwd()
+        self.base = str(here)
+        if not all(path.is_relative_to(here) for path in absolute):
+            try:
+                self.base = os.path.commonpath([path if path.is_dir() else path.parent for path in absolute])
+            except ValueError:  # several drives
+                self.base = ""
+
+    def __call__(self, path: str | Path) -> str:
+        """The name of one file."""
+        full = os.path.normpath(Path(path).absolute())
+        return os.path.relpath(full, self.base) if self.base else full
+
+    def unreadable(self, path: str | Path, error: Exception) -> Finding:
+        """The finding about a file that could not be read."""
+        name = self(path)
+        return Finding("unreadable", "high", name, str(error).replace(str(path), name))
 
 
 class Progress:
@@ -39,68 +69,115 @@ class Progress:
             sys.stderr.flush()
 
 
+def show(
+    arguments: argparse.Namespace,
+    rows: list[dict],
+    findings: list[Finding],
+    rules: Mapping[str, str],
+    table: Iterable[str],
+) -> None:
+    """Writes a command's result to standard output, and nothing else, in the format asked for."""
+    if arguments.format == "json":
+        table = [as_json(rows)]
+    elif arguments.format == "sarif":
+        table = [as_sarif(findings, f"mlsecops {arguments.command}", rules)]
+    for line in table:
+        print(line)
+
+
 def scan_model(arguments):
     """Scans every file named. Returns the exit code: 0 all safe, 1 dangerous or unknown, 2 unreadable; the worst."""
     from mlsecops.artifacts import scan_file
+    from mlsecops.artifacts.report import DANGEROUS
+    from mlsecops.artifacts.report import UNKNOWN as UNDECIDED
 
-    worst, rows = FINE, []
+    worst, rows, findings = FINE, [], []
     paths = [file for name in arguments.files for file in files_below(Path(name))]
+    place = Places(arguments.files)
     if not paths:
         print("there is no file to scan in what was named", file=sys.stderr)
-        return UNREADABLE
+        findings = [place.unreadable(name, OSError("there is no file to scan")) for name in arguments.files]
+        worst = UNREADABLE
     progress = Progress(len(paths))
     for path in paths:
         try:
-            report = scan_file(path, digest=arguments.format == "json")  # the table does not show it
-            rows.append(report.to_dict())
-            worst = max(worst, FINE if report.verdict == "safe" else FOUND)
+            report = scan_file(path, digest=arguments.format == "json")  # only JSON shows it
+            result = {"safe": PASS, "dangerous": FAIL}.get(report.verdict, UNKNOWN)
+            rows.append(report.to_dict() | {"result": result})
+            findings += [
+                Finding(f.rule, "high" if f.rule in DANGEROUS else "medium", place(path), f.detail, where=f.where)
+                for f in report.findings
+            ]
+            worst = max(worst, FINE if result == PASS else FOUND)
         except OSError as error:
-            rows.append({"path": str(path), "verdict": "unreadable", "format": "", "error": str(error), "findings": []})
+            row = {"path": str(path), "verdict": "unreadable", "format": "", "error": str(error), "findings": []}
+            rows.append(row | {"result": UNKNOWN})
+            findings.append(place.unreadable(path, error))
             worst = UNREADABLE
         progress.step()
-    if arguments.format == "json":
-        json.dump(rows, sys.stdout, indent=2)
-        print()
-        return worst
+    rules = dict.fromkeys(sorted(DANGEROUS), "Loading the file runs, or was built to run, something else than data.")
+    rules |= dict.fromkeys(sorted(UNDECIDED), "What loading the file does is not known.") | UNREADABLE_RULE
+    if paths or arguments.format != "table":
+        show(arguments, rows, findings, rules, scan_table(rows))
+    return worst
+
+
+def scan_table(rows: list[dict]) -> Iterator[str]:
+    """The lines of scan-model's table: verdict, format and path, the reasons below, and the counts at the end."""
     width = max(len(row["format"]) for row in rows)
     for row in rows:
-        print(f"{row['verdict']:<10}  {row['format']:<{width}}  {plain(row['path'])}")
+        yield f"{row['verdict']:<10}  {row['format']:<{width}}  {plain(row['path'])}"
         if "error" in row:
-            print(f"            {plain(row['error'])}")
+            yield f"            {plain(row['error'])}"
         for finding in row["findings"]:
-            print(
-                f"            {finding['rule']}: {plain(finding['detail'])} ({plain(finding['where']) or 'whole file'})"
-            )
+            where = plain(finding["where"]) or "whole file"
+            yield f"            {finding['rule']}: {plain(finding['detail'])} ({where})"
     counts = (
         (word, sum(row["verdict"] == word for row in rows)) for word in ("safe", "dangerous", "unknown", "unreadable")
     )
-    print(", ".join(f"{count} {word}" for word, count in counts if count))
-    return worst
+    yield ", ".join(f"{count} {word}" for word, count in counts if count)
+
+
+# The rules of check-requirements: how bad, and what each is about.
+REQUIREMENT_RULES = {
+    "credential": ("high", "An address holds a password."),
+    "direct-url": ("medium", "A package comes from an address whose content can change."),
+    "editable": ("medium", "A package is used from a folder whose code can change."),
+    "extra-index": ("high", "Packages come from whichever of several sources has the highest version."),
+    "include": ("medium", "A file that is included was not read."),
+    "insecure-index": ("high", "Packages come from a source over an unprotected connection."),
+    "invalid": ("medium", "A line is not a requirement."),
+    "typosquat": ("high", "A package's name looks like that of a well-known one."),
+    "unhashed": ("medium", "A package's content is not compared with a known hash."),
+    "unpinned": ("medium", "A package has no exact version."),
+}
 
 
 def check_requirements(arguments):
     """Checks requirements files. Returns the exit code: 0 no problem, 1 problems, 2 unreadable; the worst."""
     from mlsecops.supply_chain import check_requirements as problems_of
 
-    worst, rows = FINE, []
+    worst, rows, findings = FINE, [], []
+    place = Places(arguments.files)
     for name in arguments.files:
         try:
             problems = problems_of(Path(name))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             print(f"{plain(name)}: {plain(error)}", file=sys.stderr)
+            findings.append(place.unreadable(name, error))
             worst = UNREADABLE
             continue
         if problems:
             worst = max(worst, FOUND)
-        rows += [{"path": name, "line": p.line, "rule": p.rule, "detail": p.detail} for p in problems]
-    if arguments.format == "json":
-        json.dump(rows, sys.stdout, indent=2)
-        print()
-        return worst
-    for row in rows:
-        print(f"{plain(row['path'])}:{row['line']}: {row['rule']}: {plain(row['detail'])}")
-    if not rows and worst == FINE:
-        print("no problems found")
+        for p in problems:
+            severity = REQUIREMENT_RULES[p.rule][0]
+            rows.append({"path": name, "line": p.line, "rule": p.rule, "detail": p.detail, "severity": severity})
+            findings.append(Finding(p.rule, severity, place(p.path), p.detail, line=p.line))
+    table = [f"{plain(row['path'])}:{row['line']}: {row['rule']}: {plain(row['detail'])}" for row in rows]
+    if worst == FINE:
+        table = ["no problems found"]
+    rules = {rule: about for rule, (_, about) in REQUIREMENT_RULES.items()} | UNREADABLE_RULE
+    show(arguments, rows, findings, rules, table)
     return worst
 
 
@@ -141,8 +218,8 @@ def main(argv=None):
     ):
         command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         command.add_argument("files", nargs="+", metavar="FILE", help="a file or, for scan-model, a folder")
-        command.add_argument("--format", choices=("table", "json"), default="table")
-        command.set_defaults(run=run)
+        command.add_argument("--format", choices=("table", "json", "sarif"), default="table")
+        command.set_defaults(run=run, command=name)
     command = commands.add_parser("train", help="train the salary model and save it for serve")
     command.add_argument("folder", metavar="DIR")
     command.set_defaults(run=train)
@@ -159,9 +236,24 @@ def main(argv=None):
     )
     command.set_defaults(run=serve)
     arguments = parser.parse_args(argv)
+    # A stream that was closed is None, and what is printed to None goes to the other one.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
-    return arguments.run(arguments)
+    try:
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        print(f"stopped: {plain(error.strerror or error)}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python flushes once more when it ends: what nobody takes must go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREADABLE
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The vocabulary that questions and checks point to: our checklist, and the public frameworks it draws on.
 
 Names and ids of the frameworks as of November 2026: OWASP Machine Learning Security Top 10 (2023 draft), MITRE ATLAS
-2026.09, NIST AI RMF 1.0 (January 2023).
+2026.09 (14 September 2026; AML.T0020 has its present name since 2026.07), NIST AI RMF 1.0 (January 2023).
 """
 
 # H.6 turns each of these into code. The ids never change once published: reports and grades refer to them.
@@ -49,7 +49,7 @@ OWASP_ML = {
 ATLAS = {
     "AML.T0010": "AI Supply Chain Compromise",
     "AML.T0011": "User Execution",
-    "AML.T0020": "Poison Training Data",
+    "AML.T0020": "Training Data Poisoning",
     "AML.T0024": "Exfiltration via AI Inference API",
     "AML.T0040": "AI Model Inference API Access",
 }

@@ -71,7 +71,10 @@ def test_names_from_a_file_cannot_steer_the_terminal(tmp_path, capsys):
 
 
 def test_check_requirements(tmp_path, capsys, monkeypatch):
-    problems = {"bad.txt": [SimpleNamespace(line=3, rule="unpinned", detail="torch has no version")], "good.txt": []}
+    problems = {
+        "bad.txt": [SimpleNamespace(line=3, rule="unpinned", detail="torch has no version", path="bad.txt")],
+        "good.txt": [],
+    }
 
     def answer(path):
         if path.name not in problems:
