@@ -13,6 +13,7 @@ from classroom.questions import Question, Verdict
 NOT_THE_GRADE = "Practice is not the grade: a grading draws other data, and families of cases that are not shown here."
 DOTS = {1: "●○○", 2: "●●○", 3: "●●●"}
 NOTHING = Verdict(0.0, "")
+RIGHT = "All practice cases right"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Card:
     def headline(self) -> str:
         if self.state != "done":
             return self.state.upper()
-        return "All practice cases right" if self.verdict.score == 1 else f"{100 * self.verdict.score:.0f} %"
+        return RIGHT if self.verdict.score == 1 else f"{100 * self.verdict.score:.0f} %"
 
     def lines(self) -> list[tuple[str, str]]:
         """What the card says below its headline, as (label, text)."""
@@ -52,7 +53,7 @@ class Card:
 
     def html(self) -> str:
         """The card as HTML; everything that came from outside is escaped."""
-        color = {"All practice cases right": "#009E73", "TODO": "#999999"}.get(self.headline, "#D55E00")
+        color = {RIGHT: "#009E73", "TODO": "#999999"}.get(self.headline, "#D55E00")
         body = "".join(_row(label, text) for label, text in self.lines())
         head = f"{html.escape(self.question.id)} · {html.escape(self.question.title)}"
         return (
@@ -82,7 +83,7 @@ class Report:
     def text(self) -> str:
         """The report as plain text."""
         lines = [
-            f"{i:7} {title:42} {m:>7} {dots} {state:>10} {points:>12}"
+            f"{i:7} {title:42} {m:>7} {dots} {state:>24} {points:>12}"
             for i, title, m, dots, state, points in self._rows()
         ]
         return "\n".join([*lines, self._total(), NOT_THE_GRADE])

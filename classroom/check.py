@@ -138,10 +138,12 @@ def _data(asked: Question, token: str) -> tuple[list[tuple], object]:
     return asked.generate(np.random.default_rng(int.from_bytes(seed)))
 
 
-def practice(asked: Question, function: Callable, token: str) -> tuple[Verdict, list[Answer]]:
-    """Run one function on the practice data of a token and judge it; nothing is shown."""
+def practice(
+    asked: Question, function: Callable, token: str, seen: Callable[[Kernel], None] = lambda kernel: None
+) -> tuple[Verdict, list[Answer]]:
+    """Run one function on the practice data of a token and judge it; nothing is shown. `seen` as for `answers_of`."""
     inputs, truth = _data(asked, token)
-    answers = answers_of(asked, function, inputs)
+    answers = answers_of(asked, function, inputs, seen)
     return asked.judge(answers, truth), answers
 
 
@@ -190,9 +192,8 @@ def _checked(asked: Question, function: object) -> Card:
         raised.append(kernel.raised)
         returned.append(kernel.returned)
 
-    inputs, truth = _data(asked, _token or remembered() or "nobody")
     try:
-        answers = answers_of(asked, function, inputs, seen)
+        verdict, answers = practice(asked, function, _token or remembered() or "nobody", seen)
     except KeyboardInterrupt:
         return Card(asked, "stopped", note="Stopped. Does a loop in your function ever end?")
     if any(answer.error == "NotImplementedError" for answer in answers):
@@ -200,7 +201,7 @@ def _checked(asked: Question, function: object) -> Card:
     notes = [*_raised(raised), *_wrong_type(asked, returned)]
     if (getattr(function, "__module__", "") or "").split(".")[0] in ("mlsecops", "classroom"):
         notes.append("This function comes from the course's packages, which a grading does not have. Write your own.")
-    return Card(asked, "done", asked.judge(answers, truth), "\n".join(notes))
+    return Card(asked, "done", verdict, "\n".join(notes))
 
 
 def _raised(raised: Sequence[Raised | None]) -> Iterator[str]:

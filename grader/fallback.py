@@ -25,6 +25,7 @@ from typing import BinaryIO
 import psutil
 
 from classroom.exchange.codec import UncodableError
+from classroom.exchange.marker import MARKER
 from grader.channel import Channel, LineBrokenError, LineTimeoutError, Markers, RoomError, Session, once
 from grader.policy import CHECK_STUB, Limits, View, clean_environment, limit_this_process
 
@@ -38,10 +39,10 @@ _BOOT = """
 import json, sys
 root, view, limits, marker = json.loads(sys.argv[1])
 sys.path.insert(0, root)
-from grader import fallback, worker
+from grader import fallback, policy, worker
 sys.path.remove(root)
 sys.path.insert(0, view)
-for name in [n for n in sys.modules if n.split(".")[0] in ("mlsecops", "classroom")]: del sys.modules[name]
+for name in [n for n in sys.modules if n.split(".")[0] in policy.PACKAGES]: del sys.modules[name]
 fallback.be_worker(worker, limits, marker)
 """
 
@@ -163,7 +164,7 @@ class _Family:
             pass
         for process in psutil.process_iter():
             try:
-                if process.environ().get("MLSECOPS_MARKER") == self._mark and process.status() != "zombie":
+                if process.environ().get(MARKER) == self._mark and process.status() != "zombie":
                     found[process.pid] = process
             except (psutil.Error, OSError):
                 continue

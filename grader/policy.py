@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from classroom.exchange.marker import MARKER
+
 if os.name == "posix":
     import resource  # here and not where it is used, so that a forked worker finds it in memory
 
@@ -121,6 +123,6 @@ def clean_environment(scratch: str, marker: str) -> dict[str, str]:
         "MPLCONFIGDIR": scratch,
         "IPYTHONDIR": scratch,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "MLSECOPS_MARKER": marker,
+        MARKER: marker,
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"), "1"),
     }

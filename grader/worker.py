@@ -23,6 +23,7 @@ from traitlets.config import Config
 
 from classroom.exchange import codec
 from classroom.exchange.answer import TIMEOUT, TOO_LARGE, failed
+from classroom.exchange.marker import MARKER
 from classroom.exchange.stage import Stage
 
 
@@ -66,7 +67,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, shell: Shell, step: float, mark
         requests, answers: binary streams of lines.
         shell: where the cells run.
         step: seconds that one cell or call may take before it is interrupted.
-        marker: path for `MLSECOPS_MARKER`, set again before each request.
+        marker: path for the marker, set again before each request.
     """
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, _interrupt)
@@ -90,7 +91,7 @@ class _Line:
             return None
         request = json.loads(line)
         self._number = request["id"]
-        os.environ["MLSECOPS_MARKER"] = self._marker
+        os.environ[MARKER] = self._marker
         return request
 
     def answer(self, answer: dict) -> None:

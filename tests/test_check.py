@@ -11,7 +11,7 @@ import time
 import pytest
 
 from classroom import check as practice
-from classroom.exchange import kernel
+from classroom.exchange import codec, kernel
 from classroom.exchange.marker import MARKER
 from classroom.questions import Verdict, question
 from tests.mutants import solved
@@ -117,6 +117,12 @@ def test_the_report_judges_what_stands_now_and_marks_what_changed(capsys):
     practice.report("H2b")
     line = capsys.readouterr().out.splitlines()[0]
     assert "0.0 of 15" in line and "changed since it was checked" in line
+
+
+def test_what_the_codec_refuses_is_no_exception_of_the_learners(capsys):
+    for answer, words in ((object(), "object is not plain data"), (b"x" * (codec.MAX_BYTES + 1), "bytes longer than")):
+        shown = card(capsys, "h2b-q1", lambda data, answer=answer: answer)
+        assert words in shown and "It raised" not in shown
 
 
 def test_something_that_is_no_function_gets_a_sentence(capsys):

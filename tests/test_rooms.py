@@ -30,8 +30,7 @@ LARGE = {
 
 def imports(path: Path, source: str) -> Iterator[tuple[int, str]]:
     """Line and full name of all that a file imports, wherever in it."""
-    package = path.with_suffix("").parts if path.name == "__init__.py" else path.with_suffix("").parts[:-1]
-    package = package[:-1] if path.name == "__init__.py" else package
+    package = path.parts[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

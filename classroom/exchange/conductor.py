@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from classroom.exchange.answer import UNCODABLE, Answer
+from classroom.exchange.answer import LONGEST_MESSAGE, UNCODABLE, Answer
 
 MOST_EVENTS = 120  # in one request; an honest app needs a dozen
 MOST_USES = 2000  # of tools, while something is made or called
@@ -226,8 +226,8 @@ def _bytes(value: Any) -> bytes:
 
 
 def _failed(event: dict) -> Answer:
-    error = event.get("error")
-    return Answer(error=error if isinstance(error, str) else "Exception", message=str(event.get("message", ""))[:300])
+    error, message = event.get("error"), str(event.get("message", ""))
+    return Answer(error=error if isinstance(error, str) else "Exception", message=message[:LONGEST_MESSAGE])
 
 
 # --- reading what was seen -------------------------------------------------------------------------------------------

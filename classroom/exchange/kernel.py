@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from classroom.exchange import codec
-from classroom.exchange.answer import TIMEOUT, UNCODABLE, Answer, failed
+from classroom.exchange.answer import OURS, TIMEOUT, Answer, failed
 from classroom.exchange.conductor import StoppedError, event_of
 from classroom.exchange.stage import AbandonedError, Stage
 
@@ -102,7 +102,7 @@ class _Actor(threading.Thread):
             except codec.UncodableError as error:
                 return event_of(failed(error))
         told = failed(answer)
-        if told.error != UNCODABLE:
+        if told.error not in OURS:
             self.raised = Raised(told.error, told.message, *_own_line(answer))
         return event_of(told)
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from classroom.exchange.answer import Answer
+from classroom.exchange.answer import OURS, Answer
 from classroom.questions import Verdict
 
 SHOWN = 3  # failed cases that the detail tells
@@ -140,8 +140,9 @@ def pairs(value) -> set[tuple[str, str]] | None:
 
 def shown(answer: Answer) -> str:
     """What came back, short enough for a card."""
-    if answer.error:
-        return f"an error ({answer.error})"
+    if answer.error:  # an exception's text stands on the card already, with the line that raised it
+        words = f": {answer.message}" if answer.error in OURS and answer.message else ""
+        return f"an error ({answer.error}){words}"
     text = repr(answer.value)
     return text if len(text) <= 120 else text[:117] + "…"
 
