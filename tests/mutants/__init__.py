@@ -7,13 +7,16 @@ its `SHORTCUTS`; `automatic` and `cheap` make more of both for any lab, by thems
 
 from __future__ import annotations
 
+import contextlib
+import copyreg
 import functools
 import importlib
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 
@@ -46,16 +49,18 @@ class Mutant(Shortcut):
         misconception: what the judge has to recognize; "" for nothing.
         in_practice: what practice recognizes, if another thing; None when practice data cannot show the
             misunderstanding at all.
+        seeds: of the data on which it shows; a draw may lack the kind of case that it takes.
     """
 
     low: float
     high: float
     misconception: str
     in_practice: str | None = "the same"
+    seeds: tuple[int, ...] = (1, 2, 3)
 
 
 def listed(lab: str, name: str) -> tuple:
-    """`MUTANTS` or `SHORTCUTS` of a lab, out of the module in here that is named after it; empty where there is none."""
+    """`MUTANTS` or `SHORTCUTS` of a lab, out of the module in here that is named after it; empty if there is none."""
     module = f"{__name__}.{lab.lower()}"
     return getattr(importlib.import_module(module), name, ()) if importlib.util.find_spec(module) else ()
 
@@ -93,6 +98,14 @@ def answered(question_id: str, source: str, given: Mapping[str, object] | None =
     for cell, text in (_cells(question_id) | {_answer_cell(question_id): source}).items():
         exec(compile(text, cell, "exec"), space)
     return space[question(question_id).entry]
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Take back what a payload does to this process that runs in it: it may register an extension of pickle's."""
+    with mock.patch.dict(copyreg._extension_registry), mock.patch.dict(copyreg._inverted_registry):
+        yield
+    copyreg.clear_extension_cache()
 
 
 def _answer_cell(question_id: str) -> str:

@@ -1,7 +1,7 @@
 """Wrong answers that nobody has to think of: one change at a time to a question's model answer.
 
-Mutation testing (R. A. DeMillo, R. J. Lipton, F. G. Sayward, Hints on test data selection, Computer 11(4), 1978), turned
-around: what is tested is not the program but the cases of the question. A changed answer that still earns much shows a
+Mutation testing (R. A. DeMillo, R. J. Lipton, F. G. Sayward, Hints on test data selection, Computer 11(4), 1978),
+turned around: what is tested is not the program but the cases of the question. A changed answer that still earns much shows a
 case that is missing or weighs too little. It works for whatever lab there is; nothing in here knows one.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from classroom import check
 from classroom.questions import Question, question
 
-from . import answered, loose, model_answer
+from . import answered, loose, model_answer, unchanged
 
 SEEDS = (100, 101)  # of hidden data; a score is the mean over them
 ALTERED = 40  # inputs of nobody's, on which an answer is compared with the model answer
@@ -115,18 +115,21 @@ def _comparisons(node: ast.Compare) -> Iterator[tuple[str, ast.AST]]:
             if other := table.get(type(operator)):
                 yield what, _with(node, ops=[*node.ops[:at], other(), *node.ops[at + 1 :]])
     if len(node.ops) > 1:
-        yield "without the first side", _with(
-            node, left=node.comparators[0], ops=node.ops[1:], comparators=node.comparators[1:]
+        yield (
+            "without the first side",
+            _with(node, left=node.comparators[0], ops=node.ops[1:], comparators=node.comparators[1:]),
         )
         yield "without the last side", _with(node, ops=node.ops[:-1], comparators=node.comparators[:-1])
         return
     operator, left, right = node.ops[0], node.left, node.comparators[0]
     negated = isinstance(operator, ast.NotEq | ast.NotIn)
     sets = isinstance(operator, ast.LtE) and isinstance(right, ast.Call | ast.Set)
-    name = "subset" if sets else {ast.Eq: "equal", ast.NotEq: "equal", ast.In: "member", ast.NotIn: "member"}.get(
-        type(operator)
+    name = (
+        "subset"
+        if sets
+        else {ast.Eq: "equal", ast.NotEq: "equal", ast.In: "member", ast.NotIn: "member"}.get(type(operator))
     )
-    if name is None or isinstance(right, ast.Constant) and not isinstance(right.value, str | bytes):
+    if name is None or (isinstance(right, ast.Constant) and not isinstance(right.value, str | bytes)):
         return
     for way in loose.WAYS:
         call = _loosely(name, way, left, right)
@@ -238,14 +241,14 @@ def _examples(question_id: str) -> tuple[list[tuple], list[str]]:
     for _ in range(ALTERED):
         changed = tuple(_altered(r, r.choice(drawn[0])))
         with contextlib.suppress(Exception):  # a scene that cannot be played any more
-            _answers(asked, reference, [changed])
-            inputs.append(changed)
+            # Where the model answer itself has none, there is nothing to compare with.
+            inputs += [changed] if not _answers(asked, reference, [changed])[0].error else []
     return inputs, [_plain(answer) for answer in _answers(asked, reference, inputs)]
 
 
 def _answers(asked: Question, function: Callable, inputs: Sequence[tuple]) -> list:
     # Where chance is wanted (a request's id), two answers draw the same.
-    with mock.patch("random._urandom", random.Random(1).randbytes):
+    with unchanged(), mock.patch("random._urandom", random.Random(1).randbytes):
         return check.answers_of(asked, function, inputs)
 
 
