@@ -1,8 +1,8 @@
 """Wrong answers that nobody has to think of: one change at a time to a question's model answer.
 
 Mutation testing (R. A. DeMillo, R. J. Lipton, F. G. Sayward, Hints on test data selection, Computer 11(4), 1978),
-turned around: what is tested is not the program but the cases of the question. A changed answer that still earns much shows a
-case that is missing or weighs too little. It works for whatever lab there is; nothing in here knows one.
+turned around: what is tested is not the program but the cases of the question. A changed answer that still earns much
+shows a case that is missing or weighs too little. It works for whatever lab there is; nothing in here knows one.
 """
 
 from __future__ import annotations

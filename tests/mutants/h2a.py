@@ -1,6 +1,8 @@
 """Wrong answers to lab H2a."""
 
-from . import Mutant
+import re
+
+from . import Mutant, Shortcut
 
 
 def contains(names, known):
@@ -375,4 +377,36 @@ MUTANTS = (
         "audit-mentioned",
     ),
     Mutant("h2a-q5", "owner by prefix", (('f"{owner}/"', "owner"),), 0.6, 0.99, "prefix"),
+)
+
+
+def greps(text, policy):
+    """A search for each rule, line by line, and no YAML."""
+    found, job, at = [] if "--strict" in text else [["", "audit"]], "", -1
+    for line in text.splitlines():
+        if match := re.match(r"  ([\w-]+):$", line):
+            job, at = match[1], -1
+        at += line.startswith("      - ")
+        ours = f"{policy['owner']}/" in line or "./" in line
+        if "uses:" in line and at >= 0 and not ours and not re.search("@[0-9a-f]{40}", line):
+            found.append([f"{job}/{at}", "unpinned"])
+        if "run:" in line and "secrets." in line:
+            found.append([f"{job}/{at}", "secret"])
+        if "run:" in line and "github." in line and "sha" not in line:
+            found.append([f"{job}/{at}", "injection"])
+        if "write-all" in line:
+            found.append([job, "permissions"])
+    return found
+
+
+SHORTCUTS = (
+    Shortcut(
+        "h2a-q4", "the signature only", (('    problems = [["missing"', '    return []\n    problems = [["missing"'),)
+    ),
+    Shortcut(
+        "h2a-q4", "all but the digests", (("    for path in files.keys() & tree.keys():", "    for path in ():"),)
+    ),
+    Shortcut("h2a-q5", "five searches", greps),
+    Shortcut("h2a-q5", "all but the audit", (('([] if audited else [["", "audit"]])', "[]"),)),
+    Shortcut("h2a-q5", "all but secrets", (('yield "secret"', "pass"),)),
 )
