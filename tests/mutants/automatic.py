@@ -55,15 +55,20 @@ class Change:
 def changes(question_id: str) -> tuple[Change, ...]:
     """All changes to the model answer of a question, each once, always in the same order."""
     tree = ast.parse(model_answer(question_id))
-    found = {ast.unparse(tree): ""}
+    sources, found = {ast.unparse(tree)}, {}
     for parent in list(ast.walk(tree)):
         for place, old in _children(parent):
+            line = getattr(old, "lineno", getattr(parent, "lineno", 0))
             for what, new in _variants(old, question(question_id).entry):
                 _put(parent, place, new)
-                name = f"line {getattr(old, 'lineno', getattr(parent, 'lineno', 0))}: {what}: {ast.unparse(old)[:60]!r}"
-                found.setdefault(ast.unparse(ast.fix_missing_locations(tree)), name)
+                source = ast.unparse(ast.fix_missing_locations(tree))
                 _put(parent, place, old)
-    return tuple(Change(question_id, name, source) for source, name in found.items() if name)
+                if source not in sources:
+                    name = f"line {line}: {what}: {ast.unparse(old)[:60]!r}"
+                    again = sum(known.startswith(name) for known in found)  # the same elsewhere in the line
+                    found[f"{name}, {again + 1}" if again else name] = source
+                    sources.add(source)
+    return tuple(Change(question_id, name, source) for name, source in found.items())
 
 
 Place = tuple[str, int | None]
