@@ -22,23 +22,23 @@ SAMPLE = 2  # changes to each model answer that are tried at every change; `--al
 # the list only ever shrinks. A question that is not listed has to hold.
 # How many changes were tried, how many are worth half or more, and the highest score.
 ALIVE = {
-    "h2a-q1": Figures(51, 33, 1.0),
-    "h2a-q2": Figures(86, 55, 1.0),
+    "h2a-q1": Figures(53, 35, 1.0),
+    "h2a-q2": Figures(89, 55, 1.0),
     "h2a-q3": Figures(63, 47, 1.0),
     "h2a-q4": Figures(56, 36, 0.97),
     "h2a-q5": Figures(81, 57, 1.0),
     "h2b-q1": Figures(10, 4, 0.97),
     "h2b-q2": Figures(12, 2, 1.0),
-    "h2b-q3": Figures(44, 14, 1.0),
-    "h2b-q5": Figures(10, 5, 1.0),
-    "h3-q1": Figures(54, 30, 1.0),
-    "h3-q2": Figures(65, 30, 0.97),
-    "h3-q3": Figures(43, 12, 0.95),
-    "h3-q4": Figures(8, 1, 0.73),
-    "h3-q5": Figures(37, 5, 1.0),
-    "h3-q6": Figures(33, 11, 0.92),
-    "h3-q7": Figures(43, 23, 1.0),
-    "h3-q8": Figures(62, 36, 1.0),
+    "h2b-q3": Figures(49, 16, 1.0),
+    "h2b-q5": Figures(11, 6, 1.0),
+    "h3-q1": Figures(59, 33, 1.0),
+    "h3-q2": Figures(69, 32, 0.97),
+    "h3-q3": Figures(49, 14, 0.95),
+    "h3-q4": Figures(10, 1, 0.73),
+    "h3-q5": Figures(42, 6, 1.0),
+    "h3-q6": Figures(34, 12, 0.92),
+    "h3-q7": Figures(47, 27, 1.0),
+    "h3-q8": Figures(79, 48, 1.0),
 }
 # Shortcuts that earn more than they should.
 WORTH = {

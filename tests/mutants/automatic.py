@@ -324,6 +324,6 @@ def measured(
             continue
         worth = score(asked, function, seeds)
         if worth < BOUND or not equivalent(asked, function):
-            scores[change.name] = round(worth, 2)
-    alive = {name: worth for name, worth in scores.items() if worth >= BOUND}
-    return Figures(len(scores), len(alive), max(scores.values(), default=0.0)), alive
+            scores[change.name] = worth
+    alive = {name: round(worth, 2) for name, worth in scores.items() if worth >= BOUND}
+    return Figures(len(scores), len(alive), round(max(scores.values(), default=0.0), 2)), alive
