@@ -74,5 +74,6 @@ def last(values: Iterable, otherwise: Any) -> Any:
 
 def but(which: str, values: Iterable) -> Iterator:
     """The first value alone, the last alone, or all but one of these."""
-    kept = list(values)
+    # A set has another order in each process.
+    kept = sorted(values, key=repr) if isinstance(values, set | frozenset) else list(values)
     return iter({"first": kept[:1], "last": kept[-1:], "not first": kept[1:], "not last": kept[:-1]}[which])
