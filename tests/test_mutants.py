@@ -134,7 +134,7 @@ def test_a_change_that_survives_and_one_that_does_not():
         ("any case", ("os:System", "OS:system"), ("os:system", "os:systems")),
         ("prefix", ("v4", "v4.1"), ("v4", "4")),
         ("suffix", ("a/x.csv", "x.csv"), ("x.csv", "x.cs")),
-        ("substring", ("system", "os:system()"), ("system", "sytem")),
+        ("substring", ("system", "os:system()"), ("system", "sister")),
         ("first part", ("os:system", "os:getcwd"), ("os:system", "posix:system")),
         ("last part", ("os:system", "posix:system"), ("os:system", "os:getcwd")),
         ("four characters", ("abcdef", "abcdxx"), ("abcdef", "abcxef")),
