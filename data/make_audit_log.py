@@ -190,7 +190,7 @@ async def _answer(app, requests, texts):
     for _now[0], address, owner, path, body in requests:
         key = texts.get(owner, f"{'0' * 8}.{owner}" if owner else None)
         await call(app, body, key, address=address, path=path)
-    app.state.audit.close()
+    app.state.record.close()
     app.state.audit_lock.release()
 
 
