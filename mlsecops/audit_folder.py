@@ -36,7 +36,7 @@ def chains(paths: Iterable[Path]) -> list[list[Path]]:
     Raises:
         OSError: a path does not exist, or holds no log.
     """
-    found: dict[Path, list[Path]] = {}
+    found: dict[tuple[Path, str], list[Path]] = {}
     for path in paths:
         logs = [path]
         if path.is_dir():  # where anchors may lie, too
@@ -45,7 +45,7 @@ def chains(paths: Iterable[Path]) -> list[list[Path]]:
             raise OSError(f"{path} holds no audit log")
         for log in logs:
             files = segments(log)
-            found[files[0]] = files
+            found.setdefault((log.parent, _chain_of(files)), files)
     return list(found.values())
 
 

@@ -199,7 +199,7 @@ class TestCommand:
         DAMAGES["a segment"][0](rotated)
         assert main(command) == 1
         found = json.loads(capsys.readouterr().out)
-        assert found["line"] == 17 and found["file"].endswith(SECOND) and not found["ok"]
+        assert found["line"] == 20 and found["file"].endswith(SECOND) and not found["ok"]
 
     def test_the_key_of_the_service(self, rotated, monkeypatch, capsys):
         assert main(["verify-log", str(rotated)]) == 2
