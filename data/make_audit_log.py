@@ -46,6 +46,11 @@ COLUMNS = {
     "features": "the query as validated, or null where none was answered",
     "previous": "SHA-256 of the line before",
     "mac": "HMAC-SHA256 of this line",
+    "event": "absent from a request's own line; strangers: what one address without a key did in the rest of a minute",
+    "count": "how many requests such a line stands for",
+    "first, last": "when the first and the last of them came",
+    "statuses": "how many of them had which status",
+    "paths": "how many different paths they asked for, up to 32",
 }
 
 
@@ -190,7 +195,7 @@ async def _answer(app, requests, texts):
     for _now[0], address, owner, path, body in requests:
         key = texts.get(owner, f"{'0' * 8}.{owner}" if owner else None)
         await call(app, body, key, address=address, path=path)
-    app.state.audit.close()
+    app.state.record.close()
     app.state.audit_lock.release()
 
 

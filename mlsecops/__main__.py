@@ -1,6 +1,7 @@
-"""The command line: ``python -m mlsecops scan-model FILE…`` and ``python -m mlsecops check-requirements FILE…``."""
+"""The command line, ``python -m mlsecops COMMAND``: one function per command."""
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -71,7 +72,7 @@ class Progress:
 
 def show(
     arguments: argparse.Namespace,
-    rows: list[dict],
+    rows: list[dict] | dict,
     findings: list[Finding],
     rules: Mapping[str, str],
     table: Iterable[str],
@@ -181,6 +182,39 @@ def check_requirements(arguments):
     return worst
 
 
+def audit_key(arguments: argparse.Namespace) -> bytes:
+    """The key of the audit log: from ``--key-file`` (hexadecimal), else derived from SALARY_SECRET.
+
+    Raises OSError or ValueError when there is none.
+    """
+    from mlsecops.audit_log import derive
+
+    if arguments.key_file:
+        try:
+            return bytes.fromhex(Path(arguments.key_file).read_text(encoding="ascii"))
+        except ValueError:
+            raise ValueError(f"{arguments.key_file} holds no hexadecimal key") from None
+    if secret := os.environ.get("SALARY_SECRET"):
+        return derive(secret, "audit")
+    raise ValueError("the key of the log is needed: --key-file, or SALARY_SECRET in the environment")
+
+
+def verify_log(arguments):
+    """Verifies audit logs. Returns the exit code: 0 all holds, 1 something is wrong, 2 unreadable."""
+    from mlsecops.audit_folder import verify
+
+    try:
+        anchor = Path(arguments.anchor) if arguments.anchor else None
+        check = verify([Path(name) for name in arguments.files], audit_key(arguments), anchor)
+    except (OSError, ValueError, EOFError) as error:
+        print(plain(error), file=sys.stderr)
+        return UNREADABLE
+    words = f"{check.lines} lines in {check.files} files hold"
+    table = [words] if check.ok else [f"{plain(check.file)}: {plain(check.problem)}", f"before and elsewhere {words}"]
+    show(arguments, dataclasses.asdict(check), [], {}, table)
+    return FINE if check.ok else FOUND
+
+
 def train(arguments):
     """Trains the salary model and saves it, with its prediction interval, where `serve` finds both. Returns 0 or 2."""
     from mlsecops.salary.dataset import DataError, clean, load_salaries
@@ -220,6 +254,13 @@ def main(argv=None):
         command.add_argument("files", nargs="+", metavar="FILE", help="a file or, for scan-model, a folder")
         command.add_argument("--format", choices=("table", "json", "sarif"), default="table")
         command.set_defaults(run=run, command=name)
+    words = "say whether audit logs hold: nothing edited, removed, moved or cut off"
+    command = commands.add_parser("verify-log", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command.add_argument("files", nargs="+", metavar="PATH", help="a log (with all its segments), or a folder of logs")
+    command.add_argument("--key-file", metavar="FILE", help="holds the log's key in hexadecimal; else SALARY_SECRET")
+    command.add_argument("--anchor", metavar="FILE", help="the log's anchor, or the folder of the logs' anchors")
+    command.add_argument("--format", choices=("table", "json"), default="table")
+    command.set_defaults(run=verify_log, command="verify-log")
     command = commands.add_parser("train", help="train the salary model and save it for serve")
     command.add_argument("folder", metavar="DIR")
     command.set_defaults(run=train)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from asgi import ask
@@ -133,6 +134,21 @@ class TestContinuing:
         with pytest.raises(AuditError, match="before line 19"):
             AuditLog(path, KEY, anchor=anchor)
 
+    @pytest.mark.parametrize("size", [200_000, 40])
+    def test_zeros_of_a_power_cut_are_removed(self, size, tmp_path):
+        lines, _ = written(tmp_path / "audit.jsonl")
+        (tmp_path / "audit.jsonl").write_bytes(b"".join(lines) + lines[0][:30] + b"\0" * size)
+        AuditLog(tmp_path / "audit.jsonl", KEY).close()
+        assert verify_audit_log(tmp_path / "audit.jsonl", KEY) == (21, "")
+        assert b'"bytes_removed":%d,' % (size + 30) in (tmp_path / "audit.jsonl").read_bytes()
+
+    def test_not_after_junk_that_is_no_torn_line(self, tmp_path):
+        lines, _ = written(tmp_path / "audit.jsonl")
+        (tmp_path / "audit.jsonl").write_bytes(b"".join(lines) + b"x" * 200_000)
+        with pytest.raises(AuditError, match="no line of ours"):
+            AuditLog(tmp_path / "audit.jsonl", KEY)
+        assert (tmp_path / "audit.jsonl").stat().st_size > 200_000  # nothing was cut
+
     def test_one_chain_per_worker(self, tmp_path):
         first, lock = open_worker_log(tmp_path, KEY, anchor_folder=tmp_path / "anchors")
         second, other = open_worker_log(tmp_path, KEY, anchor_folder=tmp_path / "anchors")
@@ -171,6 +187,36 @@ class TestFailing:
         answer = service.client()()
         assert answer.status == 503 and b"predicted" not in answer.body
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+    def test_ready_is_false_while_nothing_can_be_written(self, tmp_path, monkeypatch):
+        service = hardened(tmp_path)
+        ask = service.client()
+
+        def ready(path="/ready"):
+            return ask(b"", method="GET", path=path).status
+
+        assert ready() == 200
+        with monkeypatch.context() as broken:
+            broken.setattr(audit_module.os, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space")))
+            assert ask().status == 503 and (ready(), ready("/health")) == (503, 200)
+        assert ready() == ready() == 200 and json.loads(service.logged().splitlines()[-1])["seq"] == 0  # one line
+        with monkeypatch.context() as broken:
+            broken.setattr(audit_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+            assert ready() == 503
+        service.log.unlink()  # what is written now, nobody will read
+        assert ready() == 503
+
+    def test_trouble_with_the_anchor_is_no_customer_s(self, tmp_path, caplog):
+        anchors = tmp_path / "anchors"
+        service = hardened(tmp_path, anchor_folder=anchors, anchor_every=1)
+        (anchors / "anchor-0.jsonl").mkdir()  # cannot be opened for writing
+        assert service.client().many(5) == [200] * 5 and caplog.text.count("cannot be written") == 1
+        (anchors / "anchor-0.jsonl").rmdir()
+        (anchors / "anchor-0.jsonl").write_bytes(b'{"seq":3,"m')  # the disk was full
+        assert read_anchor(anchors / "anchor-0.jsonl") is None
+        service.client()()
+        anchor = read_anchor(anchors / "anchor-0.jsonl")
+        assert anchor["seq"] == 5 and verify_audit_log(service.log, KEY, anchor) == (6, "")
 
 
 CRASHING = """

@@ -5,8 +5,8 @@
 ``rate_limits``  how many uses of something pass in a sliding window; in memory or shared through Redis
 ``query``        a request body: read up to a limit, parsed, checked against what the model was trained on
 ``interval``     one prediction and its conformal interval
-``audit``        the append-only log and its verification
 ``envelope``     what wraps every answer: request id, security headers, errors without detail, the audit line
+``record``       the audit line itself, and what strangers share (the log it goes to: `mlsecops.audit_log`)
 ``app``          ``create_app(model, settings)``
 ``run``          uvicorn, TLS, and the command line's ``serve``
 """

@@ -4,6 +4,7 @@ A request meets them in this order: the envelope · the key · the key's scope �
 body's size · its form · the owner's budget · the model · and on the way out the audit log and the headers.
 """
 
+import asyncio
 import contextlib
 import json
 import time
@@ -17,13 +18,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlsecops.audit_log import open_worker_log
+from mlsecops.audit_log import AuditError, open_worker_log
 from mlsecops.serving.envelope import SECURITY_HEADERS, ClientAddress, Envelope, error_body
-from mlsecops.serving.errors import Forbidden, Refusal, TooMany, Unauthorized
+from mlsecops.serving.errors import Forbidden, Refusal, TooMany, Unauthorized, Unavailable
 from mlsecops.serving.interval import Predictor
 from mlsecops.serving.keys import Key, KeyRing
 from mlsecops.serving.query import check_media_type, lax_schema, parse_query, query_schema, read_body, validated
 from mlsecops.serving.rate_limits import Limit, MemoryLimiter, SharedLimiter, Unlimited
+from mlsecops.serving.record import Record
 
 CONTROLS = frozenset({"keys", "limits", "body_cap", "schema", "errors", "headers", "audit"})
 ANYBODY = Key(id="anybody", owner="anybody", digest="0" * 64)
@@ -96,7 +98,8 @@ def create_app(model, settings, *, interval, clock=time.time, limiter=None, cont
     one of its own, or Redis where configured. ``controls`` leaves single controls out, to measure what each does: it
     is no setting, so that no environment variable can switch protection off.
 
-    The app keeps ``app.state.keys`` (KeyRing, for rotation) and ``app.state.audit`` (AuditLog or None).
+    The app keeps ``app.state.keys`` (KeyRing, for rotation) and ``app.state.record`` (Record or None; its ``close``
+    ends the log, the release of ``app.state.audit_lock`` lets another process continue it).
     Raises AuditError when the audit log cannot be continued, ValueError for an unknown control.
     """
     if unknown := set(controls) - CONTROLS:
@@ -106,14 +109,17 @@ def create_app(model, settings, *, interval, clock=time.time, limiter=None, cont
     schema = query_schema(model.metadata) if strict else lax_schema(model.metadata)
     keys = KeyRing(settings.api_keys, settings.derive("api keys"))
     gate = Gate(keys, _limiter(limiter, settings, clock, controls), settings, clock, open_to_all="keys" not in controls)
-    audit, lock = None, None
+    record, lock = None, None
     if settings.audit_folder and "audit" in controls:
         audit, lock = open_worker_log(
             settings.audit_folder,
             settings.derive("audit"),
             anchor_folder=settings.anchor_folder,
             anchor_every=settings.anchor_every,
+            segment_bytes=settings.segment_bytes,
+            segment_seconds=settings.segment_days and settings.segment_days * 86_400,
         )
+        record = Record(audit, settings.derive("addresses"))
 
     async def read_query(request: Request) -> dict:
         if "body_cap" in controls:
@@ -129,14 +135,20 @@ def create_app(model, settings, *, interval, clock=time.time, limiter=None, cont
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
-        yield
-        if audit:
-            audit.close()
+        if not record:
+            yield
+            return
+        flushing = asyncio.create_task(_flush_now_and_then(record, clock))
+        try:
+            yield
+        finally:
+            flushing.cancel()
+            record.close()
             lock.release()
 
     shown = {} if settings.docs else {"openapi_url": None, "docs_url": None, "redoc_url": None}
     app = FastAPI(title="Salary predictor", lifespan=lifespan, redirect_slashes=False, **shown)
-    app.state.keys, app.state.audit, app.state.audit_lock = keys, audit, lock
+    app.state.keys, app.state.record, app.state.audit_lock = keys, record, lock
 
     # The body is no parameter of the function: FastAPI would read all of it before the first dependency runs.
     described = {"content": {"application/json": {"schema": schema.model_json_schema()}}, "required": True}
@@ -152,8 +164,17 @@ def create_app(model, settings, *, interval, clock=time.time, limiter=None, cont
         return JSONResponse(predictor(query))
 
     @app.get("/health")
-    async def health() -> dict:
+    async def health(request: Request) -> dict:
+        request.scope["exchange"].recorded = False
         return {"status": "ok"}  # no version, no path, no name: whoever runs the service knows them
+
+    @app.get("/ready")
+    async def ready(request: Request) -> dict:
+        """Whether predictions can be served: not without a record of them."""
+        request.scope["exchange"].recorded = False
+        if record and not record.audit.writable():
+            raise Unavailable("audit log")
+        return {"status": "ready"}
 
     _answer_errors(app, gate, generic="errors" in controls)
     if settings.cors_origin:
@@ -169,13 +190,20 @@ def create_app(model, settings, *, interval, clock=time.time, limiter=None, cont
     app.add_middleware(
         Envelope,
         address_of=ClientAddress(settings.trusted_proxies),
-        address_key=settings.derive("addresses"),
-        audit=audit,
+        record=record,
         clock=clock,
         headers=headers,
         generic="errors" in controls,
     )
     return app
+
+
+async def _flush_now_and_then(record, clock):
+    """Write the counts of a minute that is over when no request comes that would."""
+    while True:
+        await asyncio.sleep(10)
+        with contextlib.suppress(AuditError):  # they are kept, and /ready tells
+            record.flush(clock())
 
 
 def _limiter(given, settings, clock, controls):

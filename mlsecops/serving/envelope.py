@@ -6,7 +6,6 @@ an exception, so this one makes that answer itself.
 """
 
 import dataclasses
-import hmac
 import ipaddress
 import json
 import logging
@@ -35,18 +34,18 @@ class Exchange:
     address: str
     key_id: str | None = None
     features: dict | None = None
+    recorded: bool = True  # probes of the service's health would bury the rest of the log
 
 
 class Envelope:
     """The outermost middleware.
 
-    ``address_of(scope)`` tells the client's address; ``audit`` is an AuditLog or None; ``headers`` a dict; ``clock()``
+    ``address_of(scope)`` tells the client's address; ``record`` is a Record or None; ``headers`` a dict; ``clock()``
     gives seconds since 1970; ``generic`` False lets answers to exceptions say what happened, as a debugger would.
     """
 
-    def __init__(self, app, *, address_of, address_key, audit, clock, headers, generic=True):
-        self.app, self.address_of, self.audit, self.clock, self.generic = app, address_of, audit, clock, generic
-        self._address_key = address_key
+    def __init__(self, app, *, address_of, record, clock, headers, generic=True):
+        self.app, self.address_of, self.record, self.clock, self.generic = app, address_of, record, clock, generic
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope, receive, send):
@@ -61,8 +60,8 @@ class Envelope:
         async def answer(message):
             nonlocal started
             if message["type"] == "http.response.start":
-                if self.audit and scope["path"] != "/health":
-                    self._record(scope, exchange, message["status"])  # first the record, then the answer
+                if self.record and exchange.recorded:  # first the record, then the answer
+                    self.record.request(self.clock(), exchange, scope["method"], scope["path"], message["status"])
                 started = True
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
@@ -87,21 +86,6 @@ class Envelope:
                 headers += extra
             await reply({"type": "http.response.start", "status": status, "headers": headers})
             await reply({"type": "http.response.body", "body": body})
-
-    def _record(self, scope, exchange, status):
-        self.audit.append(
-            {
-                "time": round(self.clock(), 3),
-                "request_id": exchange.request_id,
-                "key_id": exchange.key_id,
-                # Keyed: the few billion addresses there are could all be tried against a plain hash.
-                "address": hmac.digest(self._address_key, exchange.address.encode(), "sha256").hex()[:32],
-                "method": scope["method"][:16],
-                "path": scope["path"][:200],
-                "status": status,
-                "features": exchange.features,  # as validated; what was refused is not kept
-            }
-        )
 
 
 def error_body(code, request_id, *, fields=(), detail=None):

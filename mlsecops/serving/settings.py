@@ -1,12 +1,12 @@
 """Configuration of the service: from the environment, checked at start-up, never changed afterwards."""
 
-import hmac
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mlsecops.audit_log import derive
 from mlsecops.serving.keys import Key
 
 Count = Annotated[int, Field(ge=1)]
@@ -40,16 +40,9 @@ class Settings(BaseSettings):
     audit_folder: Path | None = None  # one chain per worker: audit-0.jsonl, audit-1.jsonl, …
     anchor_folder: Path | None = None  # where the heads of the chains are noted; not within reach of the service's host
     anchor_every: Count = 100  # lines
+    segment_bytes: Annotated[int, Field(ge=1 << 16)] = 100_000_000  # a chain's file is closed when it is larger …
+    segment_days: Annotated[float, Field(gt=0)] | None = None  # … or older
 
     def derive(self, purpose: str) -> bytes:
         """The key for one purpose (see `derive`)."""
         return derive(self.secret.get_secret_value(), purpose)
-
-
-def derive(secret: str, purpose: str) -> bytes:
-    """Return the 32-byte key for one purpose ("api keys", "addresses", "audit").
-
-    Whoever is given the key of the audit log to verify it can do nothing else with it. HMAC as in HKDF's expansion
-    step (RFC 5869); the secret is random, so no extraction step is needed.
-    """
-    return hmac.digest(secret.encode(), purpose.encode(), "sha256")
