@@ -1,0 +1,1 @@
+"""Finding in the service's log what was done to the service."""
