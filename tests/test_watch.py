@@ -66,7 +66,7 @@ def raised(alerts, attack):
         alert
         for alert in alerts
         if attack["from"] <= alert["time"] <= attack["to"] + 60
-        and (alert["key_id"] in attack["key_ids"] or not alert["key_id"] and alert["address"] in attack["addresses"])
+        and (alert["key_id"] in attack["key_ids"] or (not alert["key_id"] and alert["address"] in attack["addresses"]))
     ]
 
 
@@ -176,7 +176,7 @@ def test_ten_kills_lose_and_double_nothing(undisturbed, tmp_path):
 def test_whichever_step_it_dies_in(step, undisturbed, tmp_path, monkeypatch):
     """It dies in the n-th of its saves or writings, before or after; a kill would only sometimes hit these."""
 
-    class Died(Exception):
+    class DiedError(Exception):
         pass
 
     steps = 0
@@ -186,11 +186,11 @@ def test_whichever_step_it_dies_in(step, undisturbed, tmp_path, monkeypatch):
             nonlocal steps
             steps += 1
             if steps == step * 2 + 1:
-                raise Died
+                raise DiedError
             value = function(*arguments)
             steps += 1
             if steps == step * 2 + 2:
-                raise Died
+                raise DiedError
             return value
 
         return call
@@ -199,7 +199,7 @@ def test_whichever_step_it_dies_in(step, undisturbed, tmp_path, monkeypatch):
         dying.setattr("mlsecops.monitoring.watch.BATCH", 260)
         dying.setattr(Watcher, "_save", mortal(Watcher._save))
         dying.setattr(Watcher, "_deliver", mortal(Watcher._deliver))
-        with pytest.raises(Died):
+        with pytest.raises(DiedError):
             alerts_of(LOG, tmp_path / "state")
     assert alerts_of(LOG, tmp_path / "state") == undisturbed
 

@@ -82,12 +82,15 @@ class Watcher:
         """
         self._deliver(out, tell)
         total = 0
-        while read := self._read():
+        while True:
+            read = self._read()
             total += read
-            self._out = _size(out) if self._outbox else None
-            self._save()
-            self._deliver(out, tell)
-        return total
+            if read or self._outbox:
+                self._out = _size(out) if self._outbox else None
+                self._save()
+                self._deliver(out, tell)
+            if not read:
+                return total
 
     def _deliver(self, out: IO[str], tell: Callable[[dict], None]) -> None:
         if not self._outbox:
