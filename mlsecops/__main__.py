@@ -230,7 +230,7 @@ def watch(arguments):
 
     try:
         key = audit_key(arguments) if arguments.key_file or not arguments.unverified else None
-        watcher = Watcher(Path(arguments.log), Path(arguments.state), key)
+        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, clients=arguments.clients)
         watcher.run(sys.stdout, tell)
         while not arguments.once:
             time.sleep(arguments.seconds)
@@ -301,6 +301,7 @@ def main(argv=None):
     command.add_argument("--key-file", metavar="FILE", help="holds the log's key in hexadecimal; else SALARY_SECRET")
     command.add_argument("--unverified", action="store_true", help="without a key: only the links are checked")
     command.add_argument("--once", action="store_true", help="read what there is, and end")
+    command.add_argument("--clients", type=int, default=2_000, metavar="N", help="how many clients are remembered")
     command.add_argument("--seconds", type=float, default=1.0, help="between two looks at the log")
     command.set_defaults(run=watch, command="watch")
     command = commands.add_parser("train", help="train the salary model and save it for serve")

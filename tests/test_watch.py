@@ -205,12 +205,12 @@ def test_whichever_step_it_dies_in(step, undisturbed, tmp_path, monkeypatch):
 
 
 def test_what_it_remembers_is_bounded():
-    clients = Clients(most=50, queries=300)
+    clients = Clients(30)
     for number in range(20_000):
         query = {"a": number, "b": number, "c": number}
         line = {"time": float(number), "key_id": f"k{number % 997}", "status": 200, "features": query}
         list(clients.take(line, None))
-        assert len(clients._known) <= 50
+        assert len(clients._known) <= 30
     for number in range(1000):
         query = {"a": number, "b": number, "c": number}
         list(clients.take({"time": 3e4, "key_id": f"k{number % 5}", "status": 200, "features": query}, None))

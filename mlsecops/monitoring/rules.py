@@ -99,10 +99,10 @@ class Client:
 
 
 class Clients:
-    """The clients that were seen last, and of their queries no more than ``queries`` in all."""
+    """The ``most`` clients that were seen last, and of their queries no more than ten times as many in all."""
 
-    def __init__(self, most: int = 5_000, queries: int = 50_000) -> None:
-        self._most, self._queries, self._held = most, queries, 0
+    def __init__(self, most: int) -> None:
+        self._most, self._queries, self._held = most, 10 * most, 0
         self._known: OrderedDict[str, Client] = OrderedDict()
 
     def take(self, line: dict, detector: Detector | None) -> Iterator[tuple[str, dict]]:
@@ -149,9 +149,9 @@ class Clients:
         return {name: vars(client) | {"spoken": max(client.spoken, -1e300)} for name, client in self._known.items()}
 
     @classmethod
-    def from_dict(cls, content: dict) -> "Clients":
+    def from_dict(cls, content: dict, most: int) -> "Clients":
         """What `to_dict` returned, after a detour over JSON."""
-        made = cls()
+        made = cls(most)
         made._known = OrderedDict((name, Client(**fields)) for name, fields in content.items())
         made._held = sum(len(client.fresh) for client in made._known.values())
         return made

@@ -51,21 +51,24 @@ class Watcher:
         state: the file that holds what has to be known to go on.
         key: the key of the log (32 bytes); None: only the links from line to line are checked.
         detector: the statistics; None: none.
+        clients: how many keys and addresses are remembered, the last ones seen; memory and state grow with it.
 
     Raises:
         OSError: log or state cannot be read.
         ValueError: the state is not one.
     """
 
-    def __init__(self, log: Path, state: Path, key: bytes | None = None, detector: Detector | None = None) -> None:
+    def __init__(
+        self, log: Path, state: Path, key: bytes | None = None, detector: Detector | None = None, clients: int = 2_000
+    ) -> None:
         self._log, self._state, self._key, self._detector = log, state, key, detector
         self._places: dict[str, Place] = {}
-        self._clients, self._outbox, self._out, self._broken = Clients(), [], None, {}
+        self._clients, self._outbox, self._out, self._broken = Clients(clients), [], None, {}
         with suppress(FileNotFoundError):
             try:
                 saved = json.loads(state.read_bytes())
                 self._places = {name: Place(**place) for name, place in saved["places"].items()}
-                self._clients = Clients.from_dict(saved["clients"])
+                self._clients = Clients.from_dict(saved["clients"], clients)
                 self._outbox, self._out, self._broken = saved["outbox"], saved["out"], saved["broken"]
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ValueError(f"{state} is no state of watch") from error
