@@ -96,7 +96,7 @@ def test_ours_keeps_its_promises(with_key, tmp_path):
     assert found.checks >= JUDGING
     asked = {operation for operation, _ in found.answers}
     predicted = {status: count for (operation, status), count in found.answers.items() if operation == "POST /predict"}
-    assert asked == {"GET /health", "POST /predict"} and sum(predicted.values()) > 250
+    assert asked == {"GET /health", "GET /ready", "POST /predict"} and sum(predicted.values()) > 250
     assert predicted.keys() == ({200, 400, 401, 405, 415, 422} if with_key else {401, 405})
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 FRESH = 3  # fields in which a query differs from the one before it, at least, to count as drawn anew
-ENOUGH, EVERY, KEPT = 20, 5, 100  # fresh queries: for a first score, from score to score, and kept of a client
+ENOUGH, EVERY = 20, 5  # fresh queries for a first score, and from score to score
+KEPT = 100  # queries that are kept of a client
 DAY = 86_400.0
 
 
@@ -34,13 +35,13 @@ REFUSED |= dict.fromkeys((400, 408, 413, 415, 422), "nonsense")
 
 
 class Detector(Protocol):
-    """Statistics on one client's fresh queries."""
+    """Statistics on one client's queries."""
 
     def __call__(self, queries: list[dict], asked: int) -> dict | None:
         """What speaks against the client, as an alert's evidence (plain data); None when nothing does.
 
         Args:
-            queries: its last fresh queries, the oldest first.
+            queries: the last ones that were answered, the oldest first: ``time`` and the fields.
             asked: how many it was answered in all.
         """
 
@@ -53,18 +54,17 @@ class Client:
         buckets: by rule ``[level, time, count, first, spoken]``: what has not drained away yet, when that was, how many
             since the bucket was empty, when the first of them came, and whether an alert was raised on it.
         path: the last path that was not there.
-        last: the last answered query.
-        fresh: the last fresh queries, the oldest first.
-        asked: how many queries were answered.
+        recent: the last answered queries, the oldest first.
+        asked: how many queries were answered, and ``fresh``, how many of them were drawn anew.
         unscored: fresh queries since the last score.
         spoken: when the statistics last raised an alert.
     """
 
     buckets: dict[str, list] = field(default_factory=dict)
     path: str = ""
-    last: dict = field(default_factory=dict)
-    fresh: list[dict] = field(default_factory=list)
+    recent: list[dict] = field(default_factory=list)
     asked: int = 0
+    fresh: int = 0
     unscored: int = 0
     spoken: float = float("-inf")
 
@@ -82,17 +82,17 @@ class Client:
 
     def query(self, features: dict, time: float, detector: Detector | None) -> dict | None:
         """Take an answered query; returns an alert's evidence when the statistics have something against the client."""
+        last = self.recent[-1] if self.recent else {}
+        changed = sum(last.get(name) != value for name, value in features.items())
+        self.recent = [*self.recent[1 - KEPT :], {"time": time} | features]
         self.asked += 1
-        changed = sum(self.last.get(name) != value for name, value in features.items())
-        self.last = features
         if changed < FRESH:  # somebody who plays with one field has not drawn forty people
             return None
-        self.fresh = [*self.fresh[1 - KEPT :], features]
-        self.unscored += 1
-        if detector is None or len(self.fresh) < ENOUGH or self.unscored < EVERY or time - self.spoken < DAY:
+        self.fresh, self.unscored = self.fresh + 1, self.unscored + 1
+        if detector is None or self.fresh < ENOUGH or self.unscored < EVERY or time - self.spoken < DAY:
             return None
         self.unscored = 0
-        evidence = detector(self.fresh, self.asked)
+        evidence = detector(self.recent, self.asked)
         if evidence is not None:
             self.spoken = time
         return evidence
@@ -127,10 +127,10 @@ class Clients:
             if weight and (evidence := client.count(rule, weight, time)):
                 yield rule, evidence
         if line.get("features") and key is not None:
-            held = len(client.fresh)
+            held = len(client.recent)
             if (evidence := client.query(line["features"], time, detector)) is not None:
                 yield "extraction", evidence
-            self._held += len(client.fresh) - held
+            self._held += len(client.recent) - held
             self._make_room()
 
     def _client(self, name: str) -> Client:
@@ -142,7 +142,7 @@ class Clients:
     def _make_room(self) -> None:
         while len(self._known) > self._most or (self._held > self._queries and len(self._known) > 1):
             _, forgotten = self._known.popitem(last=False)
-            self._held -= len(forgotten.fresh)
+            self._held -= len(forgotten.recent)
 
     def to_dict(self) -> dict:
         """As plain data, for `from_dict`."""
@@ -153,5 +153,5 @@ class Clients:
         """What `to_dict` returned, after a detour over JSON."""
         made = cls(most)
         made._known = OrderedDict((name, Client(**fields)) for name, fields in content.items())
-        made._held = sum(len(client.fresh) for client in made._known.values())
+        made._held = sum(len(client.recent) for client in made._known.values())
         return made
