@@ -1,6 +1,8 @@
 """Wrong answers to lab H2a."""
 
-from . import Mutant
+import re
+
+from . import Mutant, Shortcut
 
 
 def contains(names, known):
@@ -145,6 +147,15 @@ MUTANTS = (
         "find-links",
         in_practice=None,
     ),
+    Mutant(
+        "h2a-q2",
+        "extra indexes only",
+        (('return value.strip() != policy["index"]', "return False"),),
+        0.7,
+        0.99,
+        "prefix",
+        in_practice="only-extra",
+    ),
     Mutant("h2a-q3", "red or green", red_or_green, 0, 0.4, "skipped-is-clean"),
     Mutant(
         "h2a-q3",
@@ -197,6 +208,30 @@ MUTANTS = (
         in_practice=None,
     ),
     Mutant(
+        "h2a-q3",
+        "any version",
+        (('entry.get("version") != version or ', ""),),
+        0.8,
+        0.98,
+        "other-version",
+    ),
+    Mutant(
+        "h2a-q3",
+        "names as they are",
+        (('if canonicalize_name(entry["name"]) == canonicalize_name(name)', 'if entry["name"] == name'),),
+        0.8,
+        0.98,
+        "spelling",
+    ),
+    Mutant(
+        "h2a-q3",
+        "accepts nothing",
+        (("    return any(\n", "    return False and any(\n"),),
+        0.7,
+        0.97,
+        "baseline-ignored",
+    ),
+    Mutant(
         "h2a-q4",
         "signs a second dump",
         (("verify(signature, manifest)", "verify(signature, json.dumps(json.loads(manifest)).encode())"),),
@@ -235,6 +270,22 @@ MUTANTS = (
     ),
     Mutant(
         "h2a-q4",
+        "missing files pass",
+        (('[["missing", path] for path in files if path not in tree]', "[]"),),
+        0.5,
+        0.95,
+        "missing",
+    ),
+    Mutant(
+        "h2a-q4",
+        "crashes on a short signature",
+        (("    try:\n        Ed25519", "    assert len(signature) == 64\n    try:\n        Ed25519"),),
+        0.5,
+        0.95,
+        "crash",
+    ),
+    Mutant(
+        "h2a-q4",
         "any path",
         (
             ('problems += [["path", path]', 'problems += [["path", path] for path in ()] + [["path", path]'),
@@ -259,6 +310,27 @@ MUTANTS = (
         in_practice="",
     ),
     Mutant("h2a-q5", "tags are pins", (('r"@[0-9a-f]{40}"', 'r"@(v\\d+|[0-9a-f]{40})"'),), 0.6, 0.98, "tags-are-pins"),
+    Mutant(
+        "h2a-q5",
+        "anything like a commit",
+        (
+            ("yaml.safe_load(text)", r'yaml.safe_load(re.sub(r"@\S+ +# (\w{40})", r"@\1", text))'),
+            ("@[0-9a-f]{40}", "@[0-9a-f]+"),
+        ),
+        0.6,
+        0.98,
+        "branch-only",
+        in_practice=None,
+    ),
+    Mutant("h2a-q5", "nothing may write", ((" or scope in may_write", ""),), 0.6, 0.995, "any-write", seeds=(2, 3, 4)),
+    Mutant(
+        "h2a-q5",
+        "the first line of a command",
+        (('command = step.get("run", "")', 'command = step.get("run", "").partition("\\n")[0]'),),
+        0.6,
+        0.98,
+        "first-line",
+    ),
     Mutant(
         "h2a-q5",
         "own permissions only",
@@ -305,4 +377,36 @@ MUTANTS = (
         "audit-mentioned",
     ),
     Mutant("h2a-q5", "owner by prefix", (('f"{owner}/"', "owner"),), 0.6, 0.99, "prefix"),
+)
+
+
+def greps(text, policy):
+    """A search for each rule, line by line, and no YAML."""
+    found, job, at = [] if "--strict" in text else [["", "audit"]], "", -1
+    for line in text.splitlines():
+        if match := re.match(r"  ([\w-]+):$", line):
+            job, at = match[1], -1
+        at += line.startswith("      - ")
+        ours = f"{policy['owner']}/" in line or "./" in line
+        if "uses:" in line and at >= 0 and not ours and not re.search("@[0-9a-f]{40}", line):
+            found.append([f"{job}/{at}", "unpinned"])
+        if "run:" in line and "secrets." in line:
+            found.append([f"{job}/{at}", "secret"])
+        if "run:" in line and "github." in line and "sha" not in line:
+            found.append([f"{job}/{at}", "injection"])
+        if "write-all" in line:
+            found.append([job, "permissions"])
+    return found
+
+
+SHORTCUTS = (
+    Shortcut(
+        "h2a-q4", "the signature only", (('    problems = [["missing"', '    return []\n    problems = [["missing"'),)
+    ),
+    Shortcut(
+        "h2a-q4", "all but the digests", (("    for path in files.keys() & tree.keys():", "    for path in ():"),)
+    ),
+    Shortcut("h2a-q5", "five searches", greps),
+    Shortcut("h2a-q5", "all but the audit", (('([] if audited else [["", "audit"]])', "[]"),)),
+    Shortcut("h2a-q5", "all but secrets", (('yield "secret"', "pass"),)),
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import pickle
 import pickletools
 
@@ -60,6 +61,21 @@ def loads_it(data):
     return sorted(seen)
 
 
+def opcodes(data):
+    """Names of the opcodes up to where the stream breaks."""
+    found = set()
+    try:
+        found.update(opcode.name for opcode, _, _ in pickletools.genops(data))
+    except Exception:
+        pass
+    return found
+
+
+def no_odd_calls(data):
+    """Has never met INST or OBJ."""
+    return [] if opcodes(data) & {"INST", "OBJ"} else solved("h2b-q1")(data)
+
+
 def denylist(data, allowed):
     """Refuses the names everybody knows to be bad."""
     return not {name.split(":")[1] for name in solved("h2b-q1")(data)} & BAD
@@ -68,6 +84,56 @@ def denylist(data, allowed):
 def global_only_safe(data, allowed):
     """Decides by one opcode."""
     return set(global_only(data)) <= set(allowed)
+
+
+def loads_first(data, allowed):
+    """Loads to see whether it goes well."""
+    pickle.loads(data)
+    return solved("h2b-q2")(data, allowed)
+
+
+def memo_once(data, allowed):
+    """Never replaces what lies in the memo, and drops what cannot be a name."""
+    found, texts, memo = set(), [], {}
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name in ("GLOBAL", "INST"):
+                found.add(argument.replace(" ", ":"))
+            elif opcode.name == "STACK_GLOBAL":
+                found.add(":".join(texts[-2:]))
+            elif opcode.name == "MEMOIZE":
+                memo.setdefault(len(memo), texts[-1] if texts else "")
+            elif opcode.name in ("BINPUT", "LONG_BINPUT"):
+                memo.setdefault(argument, texts[-1] if texts else "")
+            elif opcode.name in ("BINGET", "LONG_BINGET"):
+                texts.append(memo[argument])
+            elif isinstance(argument, str):
+                texts.append(argument)
+    except Exception:
+        return False
+    return {name for name in found if len(set(name.split(":"))) == 2} <= set(allowed)
+
+
+def no_inst(data, allowed):
+    """Has never met INST."""
+    return "INST" in opcodes(data) or solved("h2b-q2")(data, allowed)
+
+
+def no_registry(data, allowed):
+    """Takes the extension registry for bookkeeping."""
+    return "EXT4" in opcodes(data) or solved("h2b-q2")(data, allowed)
+
+
+def fears_words(question):
+    """Refuses files that talk about danger, and otherwise answers right."""
+    words = (b"never call os", b"echo hello", b"builtins exec", b"codes")
+
+    def careful(data, allowed):
+        if any(word in data for word in words):
+            raise pickle.UnpicklingError("dangerous")
+        return solved(question)(data, allowed)
+
+    return careful
 
 
 def load_then_look(data, allowed):
@@ -103,8 +169,14 @@ def hash_of_text(tree, about):
     return bom
 
 
+def text_of_bom(tree, about):
+    """Returns JSON."""
+    return json.dumps(solved("h2b-q5")(tree, about))
+
+
 _DIGEST = '{"alg": about["algorithm"], "content": hashlib.new(algorithm, content).hexdigest()}'
 _ALLOWED = 'if f"{module}:{name}" not in self.allowed:'
+_NO_NUMPY = '{name for name in allowed if not name.startswith("numpy")}'
 _MODULE = 'if module not in {entry.split(":")[0] for entry in self.allowed}:'
 
 MUTANTS = (
@@ -121,6 +193,7 @@ MUTANTS = (
         "breaks",
         in_practice=None,
     ),
+    Mutant("h2b-q1", "knows one way to call", no_odd_calls, 0.7, 0.99, "calls", in_practice=None),
     Mutant("h2b-q2", "denylist", denylist, 0, 0, "denylist"),
     Mutant(
         "h2b-q2",
@@ -137,6 +210,12 @@ MUTANTS = (
     ),
     Mutant("h2b-q2", "GLOBAL only", global_only_safe, 0, 0, "global-only"),
     Mutant("h2b-q2", "unreadable is safe", (("return False", "return True"),), 0, 0, "breaks", in_practice=None),
+    Mutant("h2b-q2", "loads it first", loads_first, 0, 0, "ran-it"),
+    Mutant("h2b-q2", "does not replace in the memo", memo_once, 0, 0, "strings-before", in_practice=None),
+    Mutant("h2b-q2", "does not know INST", no_inst, 0, 0, "calls", in_practice=None),
+    Mutant("h2b-q2", "does not know the registry", no_registry, 0, 0, "registry", in_practice=None),
+    Mutant("h2b-q2", "fears words", fears_words("h2b-q2"), 0.5, 0.9, "grep"),
+    Mutant("h2b-q2", "fears numpy", (("set(allowed)", _NO_NUMPY),), 0.5, 0.95, "no-numpy"),
     Mutant(
         "h2b-q3",
         "ends at the first array",
@@ -200,9 +279,41 @@ MUTANTS = (
         "object-arrays",
         in_practice=None,
     ),
+    Mutant("h2b-q3", "denylist", (("not in self.allowed", f"and name in {BAD}"),), 0, 0, "denylist"),
+    Mutant(
+        "h2b-q3",
+        "searches the arrays",
+        (
+            (
+                "        self.file.read(wrapper.dtype.itemsize * math.prod(wrapper.shape))\n",
+                "        raw = self.file.read(wrapper.dtype.itemsize * math.prod(wrapper.shape))\n"
+                f"        if any(word.encode() in raw for word in {BAD}):\n            raise ValueError\n",
+            ),
+        ),
+        0.4,
+        0.9,
+        "grep",
+    ),
+    Mutant(
+        "h2b-q3",
+        "what is compressed another way is fine",
+        (
+            (
+                "    try:\n        JoblibReader",
+                '    if data[:2] in (b"BZ", b"\\x1f\\x8b"):\n        return True\n    try:\n        JoblibReader',
+            ),
+        ),
+        0,
+        0,
+        "other-compression",
+        in_practice=None,
+        seeds=(2, 3, 4),
+    ),
     Mutant("h2b-q4", "looks afterwards", load_then_look, 0, 0, "after-the-fact"),
     Mutant("h2b-q4", "denylist", denylist_load, 0, 0, "denylist"),
     Mutant("h2b-q4", "allows modules", ((_ALLOWED, _MODULE),), 0, 0, "module-level"),
+    Mutant("h2b-q4", "fears words", fears_words("h2b-q4"), 0.5, 0.9, "grep"),
+    Mutant("h2b-q4", "fears numpy", (("set(allowed)", _NO_NUMPY),), 0.5, 0.95, "no-numpy"),
     Mutant(
         "h2b-q4",
         "answers instead of refusing",
@@ -237,6 +348,16 @@ MUTANTS = (
         0,
         0,
         "digest-spelling",
+    ),
+    Mutant("h2b-q5", "text", text_of_bom, 0, 0, "text-not-dict"),
+    Mutant("h2b-q5", "a library", (('"machine-learning-model"', '"library"'),), 0, 0, "no-subject"),
+    Mutant(
+        "h2b-q5",
+        "models only",
+        (("sorted(tree.items())", 'sorted(tree.items()) if path.endswith((".safetensors", ".bin"))'),),
+        0.1,
+        0.8,
+        "only-models",
     ),
     Mutant(
         "h2b-q5",
