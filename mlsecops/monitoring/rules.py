@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-FRESH = 3  # as in `mlsecops.monitoring.features`, which needs pandas: fields in which a query differs from the one before it, at least, to count as drawn anew
+FRESH = 3  # as in `features`, which needs pandas: fields that differ from the query before, at least, to count as new
 ENOUGH, EVERY = 20, 5  # fresh queries for a first score, and from score to score
 KEPT = 100  # queries that are kept of a client
 DAY = 86_400.0
