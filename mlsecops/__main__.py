@@ -230,7 +230,16 @@ def watch(arguments):
 
     try:
         key = audit_key(arguments) if arguments.key_file or not arguments.unverified else None
-        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, clients=arguments.clients)
+        detector = None
+        if arguments.calibration:  # needs pandas; the rules do not
+            from mlsecops.monitoring.detectors import Calibration
+            from mlsecops.monitoring.streaming import detector_of
+
+            try:
+                detector = detector_of(Calibration.from_json(Path(arguments.calibration).read_text(encoding="utf-8")))
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"{arguments.calibration} is no calibration") from None
+        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, detector, arguments.clients)
         watcher.run(sys.stdout, tell)
         while not arguments.once:
             time.sleep(arguments.seconds)
@@ -295,6 +304,7 @@ def main(argv=None):
     words = "follow the service's audit log and raise alerts, as JSON lines"
     command = commands.add_parser("watch", help=words, description=f"{words[0].upper()}{words[1:]}.")
     command.add_argument("log", metavar="FOLDER_OR_LOG", help="a folder with all workers' logs, or one log")
+    command.add_argument("--calibration", metavar="CAL", help="a saved Calibration; without it there are only rules")
     command.add_argument(
         "--state", required=True, metavar="FILE", help="what has to be known to go on where it stopped"
     )

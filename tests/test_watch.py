@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import math
 import os
 import signal
 import subprocess
@@ -10,13 +9,18 @@ import sys
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from classroom.drills.traffic import Traffic
 from mlsecops.__main__ import main
 from mlsecops.audit_log import AuditLog
+from mlsecops.monitoring.detectors import Calibration, Reference
 from mlsecops.monitoring.rules import Clients
+from mlsecops.monitoring.streaming import detector_of
 from mlsecops.monitoring.watch import Watcher
 from mlsecops.salary.dataset import DATA, clean, features, load_salaries
+from mlsecops.serving import held_out
 
 LOG = DATA / "audit_log.jsonl.gz"
 INCIDENT = json.loads((DATA / "audit_log.incident.json").read_bytes())
@@ -24,20 +28,14 @@ KEY = bytes.fromhex(INCIDENT["audit_key"])
 LINES = [json.loads(line) for line in gzip.decompress(LOG.read_bytes()).splitlines()]
 
 
-def rare_countries():
-    """A detector that stands in for the real ones: are the countries asked about rarer than people's?"""
-    shares = features(clean(load_salaries("sample")))["country"].value_counts(normalize=True)
-    usual = sum(p * math.log(p) for p in shares)
-    spread = math.sqrt(sum(p * math.log(p) ** 2 for p in shares) - usual**2)
-
-    def detector(queries, asked):
-        pairs = zip([{}, *queries], queries, strict=False)
-        queries = [new for old, new in pairs if sum(old.get(name) != new[name] for name in new) > 3]  # one is the time
-        mean = sum(math.log(shares.get(query["country"], 1e-4)) for query in queries) / len(queries)
-        z = (mean - usual) / spread * math.sqrt(len(queries))
-        return {"z": z, "asked": asked} if z < -4.5 else None
-
-    return detector
+@pytest.fixture(scope="module")
+def calibration():
+    """What honest clients are like; none of them is in the log."""
+    frame = clean(load_salaries("sample"))
+    people = features(held_out(frame))
+    public = features(frame.drop(people.index))
+    traffic = Traffic(people, public, sorted(set(public["country"])), np.random.default_rng(7))
+    return Calibration.fit(traffic.honest(9000).drop(columns="kind"), Reference.of(public))
 
 
 def alerts_of(log, state, **options):
@@ -72,8 +70,8 @@ def raised(alerts, attack):
     ]
 
 
-def test_every_attack_raises_an_alert_and_no_honest_client(tmp_path):
-    alerts = alerts_of(LOG, tmp_path / "state", detector=rare_countries())
+def test_every_attack_raises_an_alert_and_no_honest_client(calibration, tmp_path):
+    alerts = alerts_of(LOG, tmp_path / "state", detector=detector_of(calibration))
     for attack in INCIDENT["attacks"]:
         assert raised(alerts, attack), attack["name"]
     hostile = {key for attack in INCIDENT["attacks"] for key in attack["key_ids"]}
@@ -228,6 +226,16 @@ class TestCommand:
         assert [json.loads(line) for line in said.out.splitlines()] == undisturbed
         assert len(said.err.splitlines()) == len(undisturbed) and "guessing: address 26a5" in said.err
         assert main(command) == 0 and capsys.readouterr().out == ""
+
+    def test_with_statistics(self, calibration, tmp_path, capsys):
+        (tmp_path / "key").write_text(KEY.hex())
+        (tmp_path / "cal.json").write_text(calibration.to_json())
+        command = ["watch", str(LOG), "--state", str(tmp_path / "state"), "--key-file", str(tmp_path / "key"), "--once"]
+        assert main([*command, "--calibration", str(tmp_path / "key")]) == 2
+        assert capsys.readouterr().err.endswith("is no calibration\n")
+        assert main([*command, "--calibration", str(tmp_path / "cal.json")]) == 1
+        alerts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len({alert["key_id"] for alert in alerts if alert["rule"] == "extraction"}) == 7
 
     def test_what_cannot_be_read(self, tmp_path, monkeypatch, capsys):
         monkeypatch.delenv("SALARY_SECRET", raising=False)

@@ -5,5 +5,6 @@
 ``detectors``  how far a client is from people, at a false-positive rate that was measured on other clients
 ``windows``    all clients together: none, drift, probing or both
 ``rules``      what is kept of a client while its requests come in, and the rules that need no statistics
+``streaming``  the detector on one client at a time, for watch
 ``watch``      follows the log, and raises each alert once
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 FRESH = 3  # as in `features`, which needs pandas: fields that differ from the query before, at least, to count as new
-ENOUGH, EVERY = 20, 5  # fresh queries for a first score, and from score to score
+ENOUGH = 20  # fresh queries for a first score; the next is due at twice as many: each look may be a false alarm
 KEPT = 100  # queries that are kept of a client
 DAY = 86_400.0
 
@@ -56,7 +56,7 @@ class Client:
         path: the last path that was not there.
         recent: the last answered queries, the oldest first.
         asked: how many queries were answered, and ``fresh``, how many of them were drawn anew.
-        unscored: fresh queries since the last score.
+        due: how many fresh queries there have to be for the next score.
         spoken: when the statistics last raised an alert.
     """
 
@@ -65,7 +65,7 @@ class Client:
     recent: list[dict] = field(default_factory=list)
     asked: int = 0
     fresh: int = 0
-    unscored: int = 0
+    due: int = ENOUGH
     spoken: float = float("-inf")
 
     def count(self, name: str, weight: int, time: float) -> dict | None:
@@ -88,10 +88,10 @@ class Client:
         self.asked += 1
         if changed < FRESH:  # somebody who plays with one field has not drawn forty people
             return None
-        self.fresh, self.unscored = self.fresh + 1, self.unscored + 1
-        if detector is None or self.fresh < ENOUGH or self.unscored < EVERY or time - self.spoken < DAY:
+        self.fresh += 1
+        if detector is None or self.fresh < self.due or time - self.spoken < DAY:
             return None
-        self.unscored = 0
+        self.due = min(2 * self.fresh, self.fresh + KEPT)
         evidence = detector(self.recent, self.asked)
         if evidence is not None:
             self.spoken = time
