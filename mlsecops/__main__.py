@@ -215,6 +215,46 @@ def verify_log(arguments):
     return FINE if check.ok else FOUND
 
 
+def watch(arguments):
+    """Follows the service's log. Returns the exit code: 0 nothing found, 1 alerts were raised, 2 unreadable."""
+    from mlsecops.monitoring.watch import Watcher
+
+    alerts = 0
+
+    def tell(alert):
+        nonlocal alerts
+        alerts += 1
+        who = f"key {alert['key_id']}" if alert["key_id"] else f"address {alert['address'] or 'unknown'}"
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(alert["time"]))
+        print(f"{moment} {alert['rule']}: {plain(who)}: {plain(alert['evidence'])}", file=sys.stderr, flush=True)
+
+    try:
+        key = audit_key(arguments) if arguments.key_file or not arguments.unverified else None
+        detector = None
+        if arguments.calibration:  # needs pandas; the rules do not
+            from mlsecops.monitoring.detectors import Calibration
+            from mlsecops.monitoring.streaming import detector_of
+
+            try:
+                detector = detector_of(Calibration.from_json(Path(arguments.calibration).read_text(encoding="utf-8")))
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"{arguments.calibration} is no calibration") from None
+        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, detector, arguments.clients)
+        watcher.run(sys.stdout, tell)
+        while not arguments.once:
+            time.sleep(arguments.seconds)
+            watcher.run(sys.stdout, tell)
+    except (ValueError, EOFError) as error:
+        print(plain(error), file=sys.stderr)
+        return UNREADABLE
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        print(plain(error), file=sys.stderr)
+        return UNREADABLE
+    return FOUND if alerts else FINE
+
+
 def train(arguments):
     """Trains the salary model and saves it, with its prediction interval, where `serve` finds both. Returns 0 or 2."""
     from mlsecops.salary.dataset import DataError, clean, load_salaries
@@ -261,6 +301,19 @@ def main(argv=None):
     command.add_argument("--anchor", metavar="FILE", help="the log's anchor, or the folder of the logs' anchors")
     command.add_argument("--format", choices=("table", "json"), default="table")
     command.set_defaults(run=verify_log, command="verify-log")
+    words = "follow the service's audit log and raise alerts, as JSON lines"
+    command = commands.add_parser("watch", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command.add_argument("log", metavar="FOLDER_OR_LOG", help="a folder with all workers' logs, or one log")
+    command.add_argument("--calibration", metavar="CAL", help="a saved Calibration; without it there are only rules")
+    command.add_argument(
+        "--state", required=True, metavar="FILE", help="what has to be known to go on where it stopped"
+    )
+    command.add_argument("--key-file", metavar="FILE", help="holds the log's key in hexadecimal; else SALARY_SECRET")
+    command.add_argument("--unverified", action="store_true", help="without a key: only the links are checked")
+    command.add_argument("--once", action="store_true", help="read what there is, and end")
+    command.add_argument("--clients", type=int, default=2_000, metavar="N", help="how many clients are remembered")
+    command.add_argument("--seconds", type=float, default=1.0, help="between two looks at the log")
+    command.set_defaults(run=watch, command="watch")
     command = commands.add_parser("train", help="train the salary model and save it for serve")
     command.add_argument("folder", metavar="DIR")
     command.set_defaults(run=train)

@@ -45,7 +45,7 @@ def chains(paths: Iterable[Path]) -> list[list[Path]]:
             raise OSError(f"{path} holds no audit log")
         for log in logs:
             files = segments(log)
-            found.setdefault((log.parent, _chain_of(files)), files)
+            found.setdefault((log.parent, chain_of(files)), files)
     return list(found.values())
 
 
@@ -70,10 +70,10 @@ def verify(paths: Iterable[Path], key: bytes, anchor: Path | None = None) -> Fol
         if len(found) > 1:
             raise ValueError("several chains need a folder of anchors")
         anchor.stat()  # one that is named has to be there
-        anchors = {_chain_of(found[0]): anchor}
+        anchors = {chain_of(found[0]): anchor}
     lines, problems = 0, []
     for files in found:
-        noted = anchors.pop(_chain_of(files), None)
+        noted = anchors.pop(chain_of(files), None)
         check = verify_chain(files, key, read_anchor(noted) if noted else None)
         lines += check.lines
         if check.problem:
@@ -110,6 +110,7 @@ def _timed(files: list[Path], number: int) -> Iterator[tuple[float, int, dict]]:
                     yield time, number, content
 
 
-def _chain_of(files: list[Path]) -> str:
+def chain_of(files: list[Path]) -> str:
+    """The name of a chain, from its segments: ``audit-0``."""
     named = NAME.fullmatch(files[0].name)
     return named["chain"] if named else files[0].name

@@ -1,0 +1,157 @@
+"""What ``watch`` keeps of a client, in bounded space, and the rules on it that need no statistics."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+FRESH = 3  # as in `features`, which needs pandas: fields that differ from the query before, at least, to count as new
+ENOUGH = 20  # fresh queries for a first score; the next is due at twice as many: each look may be a false alarm
+KEPT = 100  # queries that are kept of a client
+DAY = 86_400.0
+
+
+class Rule(NamedTuple):
+    """When a rule speaks: more than ``most`` at once, where ``per_hour`` drain away; and what an alert says."""
+
+    most: float
+    per_hour: float
+    atlas: str
+    aisvs: str
+    runbook: str
+
+
+# The vocabulary is MITRE ATLAS 2026.09 and OWASP AISVS 1.0, as of November 2026.
+RULES = {
+    "scanning": Rule(8, 8, "AML.T0006.002", "v1.0-C12.2.2", "block the address at the proxy; see what it did find"),
+    "guessing": Rule(15, 60, "AML.T0012", "v1.0-C12.2.2", "block the address; look for a 200 from it afterwards"),
+    "nonsense": Rule(15, 15, "AML.T0049", "v1.0-C12.2.2", "ask the key's owner; revoke the key if they know nothing"),
+    "exhausting": Rule(30, 30, "AML.T0034.000", "v1.0-C11.2.2", "ask the key's owner; do not raise the limit first"),
+    "extraction": Rule(0, 0, "AML.T0024.002", "v1.0-C11.3.1", "cut the owner's budget; compare with their other keys"),
+    "chain": Rule(0, 0, "AML.T0049", "v1.0-C12.1.1", "copy log and anchors elsewhere now; run verify-log on the copy"),
+}
+REFUSED = {401: "guessing", 404: "scanning", 405: "scanning", 429: "exhausting"}
+REFUSED |= dict.fromkeys((400, 408, 413, 415, 422), "nonsense")
+
+
+class Detector(Protocol):
+    """Statistics on one client's queries."""
+
+    def __call__(self, queries: list[dict], asked: int) -> dict | None:
+        """What speaks against the client, as an alert's evidence (plain data); None when nothing does.
+
+        Args:
+            queries: the last ones that were answered, the oldest first: ``time`` and the fields.
+            asked: how many it was answered in all.
+        """
+
+
+@dataclass
+class Client:
+    """What is kept of a key or an address; plain data, so that it can be saved.
+
+    Attributes:
+        buckets: by rule ``[level, time, count, first, spoken]``: what has not drained away yet, when that was, how many
+            since the bucket was empty, when the first of them came, and whether an alert was raised on it.
+        path: the last path that was not there.
+        recent: the last answered queries, the oldest first.
+        asked: how many queries were answered, and ``fresh``, how many of them were drawn anew.
+        due: how many fresh queries there have to be for the next score.
+        spoken: when the statistics last raised an alert.
+    """
+
+    buckets: dict[str, list] = field(default_factory=dict)
+    path: str = ""
+    recent: list[dict] = field(default_factory=list)
+    asked: int = 0
+    fresh: int = 0
+    due: int = ENOUGH
+    spoken: float = float("-inf")
+
+    def count(self, name: str, weight: int, time: float) -> dict | None:
+        """Count ``weight`` events under a rule; returns an alert's evidence when that is too many, once."""
+        rule = RULES[name]
+        level, before, count, first, spoken = self.buckets.get(name, (0.0, time, 0, time, False))
+        level = max(0.0, level - max(0.0, time - before) * rule.per_hour / 3600)
+        if not level:
+            count, first, spoken = 0, time, False
+        level, count = level + weight, count + weight
+        found = level > rule.most and not spoken
+        self.buckets[name] = [level, max(time, before), count, first, spoken or found]
+        return {"count": count, "since": first} if found else None
+
+    def query(self, features: dict, time: float, detector: Detector | None) -> dict | None:
+        """Take an answered query; returns an alert's evidence when the statistics have something against the client."""
+        last = self.recent[-1] if self.recent else {}
+        changed = sum(last.get(name) != value for name, value in features.items())
+        self.recent = [*self.recent[1 - KEPT :], {"time": time} | features]
+        self.asked += 1
+        if changed < FRESH:  # somebody who plays with one field has not drawn forty people
+            return None
+        self.fresh += 1
+        if detector is None or self.fresh < self.due or time - self.spoken < DAY:
+            return None
+        self.due = min(2 * self.fresh, self.fresh + KEPT)
+        evidence = detector(self.recent, self.asked)
+        if evidence is not None:
+            self.spoken = time
+        return evidence
+
+
+class Clients:
+    """The ``most`` clients that were seen last, and of their queries no more than ten times as many in all."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._queries, self._held = most, 10 * most, 0
+        self._known: OrderedDict[str, Client] = OrderedDict()
+
+    def take(self, line: dict, detector: Detector | None) -> Iterator[tuple[str, dict]]:
+        """Take one line of the log; yields ``(rule, evidence)`` for each alert that it raises."""
+        time, key, address = line["time"], line["key_id"], line.get("address")
+        client = self._client(f"address {address}" if key is None else f"key {key}")
+        if line.get("event") == "strangers":
+            counts = {int(status): count for status, count in line["statuses"].items()}
+        else:
+            counts = {line["status"]: 1}
+        weights: dict[str, int] = {}
+        for status, count in counts.items():
+            if rule := REFUSED.get(status):
+                weights[rule] = weights.get(rule, 0) + count
+        if key is None:
+            weights.pop("exhausting", None)  # the limit is doing its work, and the reason for it is counted
+        if "scanning" in weights:  # the same wrong path again and again is somebody's monitor
+            same = line["path"] == client.path and "event" not in line
+            weights["scanning"] = 0 if same else min(weights["scanning"], line.get("paths", 1))
+            client.path = line["path"]
+        for rule, weight in weights.items():
+            if weight and (evidence := client.count(rule, weight, time)):
+                yield rule, evidence
+        if line.get("features") and key is not None:
+            held = len(client.recent)
+            if (evidence := client.query(line["features"], time, detector)) is not None:
+                yield "extraction", evidence
+            self._held += len(client.recent) - held
+            self._make_room()
+
+    def _client(self, name: str) -> Client:
+        client = self._known.pop(name, None) or Client()
+        self._known[name] = client  # the last one seen is the last one forgotten
+        self._make_room()
+        return client
+
+    def _make_room(self) -> None:
+        while len(self._known) > self._most or (self._held > self._queries and len(self._known) > 1):
+            _, forgotten = self._known.popitem(last=False)
+            self._held -= len(forgotten.recent)
+
+    def to_dict(self) -> dict:
+        """As plain data, for `from_dict`."""
+        return {name: vars(client) | {"spoken": max(client.spoken, -1e300)} for name, client in self._known.items()}
+
+    @classmethod
+    def from_dict(cls, content: dict, most: int) -> "Clients":
+        """What `to_dict` returned, after a detour over JSON."""
+        made = cls(most)
+        made._known = OrderedDict((name, Client(**fields)) for name, fields in content.items())
+        made._held = sum(len(client.recent) for client in made._known.values())
+        return made

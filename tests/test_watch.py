@@ -1,0 +1,252 @@
+"""watch: every attack raises its alert once, whoever dies, whatever is rotated, however the workers share the log."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from classroom.drills.traffic import Traffic
+from mlsecops.__main__ import main
+from mlsecops.audit_log import AuditLog
+from mlsecops.monitoring.detectors import Calibration, Reference
+from mlsecops.monitoring.rules import Clients
+from mlsecops.monitoring.streaming import detector_of
+from mlsecops.monitoring.watch import Watcher
+from mlsecops.salary.dataset import DATA, clean, features, load_salaries
+from mlsecops.serving import held_out
+
+LOG = DATA / "audit_log.jsonl.gz"
+INCIDENT = json.loads((DATA / "audit_log.incident.json").read_bytes())
+KEY = bytes.fromhex(INCIDENT["audit_key"])
+LINES = [json.loads(line) for line in gzip.decompress(LOG.read_bytes()).splitlines()]
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    """What honest clients are like; none of them is in the log."""
+    frame = clean(load_salaries("sample"))
+    people = features(held_out(frame))
+    public = features(frame.drop(people.index))
+    traffic = Traffic(people, public, sorted(set(public["country"])), np.random.default_rng(7))
+    return Calibration.fit(traffic.honest(9000).drop(columns="kind"), Reference.of(public))
+
+
+def alerts_of(log, state, **options):
+    with (state.parent / f"{state.name}.out").open("a+") as out:
+        Watcher(log, state, KEY, **options).run(out, lambda alert: None)
+        out.seek(0)
+        return [json.loads(line) for line in out]
+
+
+def resigned(folder, workers=1, lines=LINES, **options):
+    """The committed log's requests once more, as so many workers would have written them."""
+    logs = [AuditLog(folder / f"audit-{n}.jsonl", KEY, **options) for n in range(workers)]
+    for number, line in enumerate(lines):
+        logs[number * 7 % workers].append({k: v for k, v in line.items() if k not in ("seq", "previous", "mac")})
+    for log in logs:
+        log.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return alerts_of(LOG, tmp_path_factory.mktemp("watch") / "state")
+
+
+def raised(alerts, attack):
+    """The alerts on an attack's keys or addresses while it lasted, and up to a minute later."""
+    return [
+        alert
+        for alert in alerts
+        if attack["from"] <= alert["time"] <= attack["to"] + 60
+        and (alert["key_id"] in attack["key_ids"] or (not alert["key_id"] and alert["address"] in attack["addresses"]))
+    ]
+
+
+def test_every_attack_raises_an_alert_and_no_honest_client(calibration, tmp_path):
+    alerts = alerts_of(LOG, tmp_path / "state", detector=detector_of(calibration))
+    for attack in INCIDENT["attacks"]:
+        assert raised(alerts, attack), attack["name"]
+    hostile = {key for attack in INCIDENT["attacks"] for key in attack["key_ids"]}
+    assert {alert["key_id"] for alert in alerts} <= {None, *hostile}
+    assert INCIDENT["busy_but_honest"]["office address"][0] not in {a["address"] for a in alerts if not a["key_id"]}
+    names = "id time rule key_id address atlas aisvs evidence runbook"
+    assert all(list(alert) == names.split() for alert in alerts)
+    assert len({alert["id"] for alert in alerts}) == len(alerts)
+
+
+def test_without_statistics_the_extractions_are_lost(undisturbed):
+    found = {attack["name"]: {a["rule"] for a in raised(undisturbed, attack)} for attack in INCIDENT["attacks"]}
+    assert found["scan of paths"] == {"scanning"} and found["guessing of keys"] == {"guessing"}
+    assert found["probing with nonsense"] == {"nonsense"} and found["fast extraction"] == {"exhausting"}
+    assert not found["slow extraction"] and not found["extraction by five keys"]
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 4}, {"segment_bytes": 100_000}])
+def test_workers_and_segments_change_nothing(options, undisturbed, tmp_path):
+    folder = resigned(tmp_path, **options)
+    assert len(list(folder.glob("audit-*"))) == {"workers": 4, "segment_bytes": 12}.get(next(iter(options), ""), 1)
+    assert alerts_of(folder, tmp_path / "state") == undisturbed
+
+
+def test_it_goes_on_in_a_log_that_grows_and_is_rotated(undisturbed, tmp_path):
+    (tmp_path / "log").mkdir()
+    log = AuditLog(tmp_path / "log" / "audit-0.jsonl", KEY, segment_bytes=200_000)
+    for number, line in enumerate(LINES):
+        log.append({k: v for k, v in line.items() if k not in ("seq", "previous", "mac")})
+        if number % 300 == 5:
+            alerts_of(tmp_path / "log", tmp_path / "state")
+    log.close()
+    assert alerts_of(tmp_path / "log", tmp_path / "state") == undisturbed
+
+
+def test_a_line_that_is_being_written_is_waited_for(tmp_path):
+    whole = (resigned(tmp_path, lines=LINES[:300]) / "audit-0.jsonl").read_bytes()
+    log = tmp_path / "audit-0.jsonl"
+    log.write_bytes(whole[:-50])
+    before = alerts_of(log, tmp_path / "state")
+    assert not [alert for alert in before if alert["rule"] == "chain"]
+    log.write_bytes(whole)
+    assert alerts_of(log, tmp_path / "state") == before
+
+
+def edited(lines):
+    return [*lines[:40], lines[40].replace(b'"status":200', b'"status":201'), *lines[41:]]
+
+
+@pytest.mark.parametrize(
+    ("later", "damage", "said"),
+    [
+        (False, edited, "line 40 was altered"),
+        (False, lambda ls: ls[:40] + ls[41:], "line 40 does not follow"),
+        (True, lambda ls: ls[:-1], "no longer there"),
+        (True, lambda ls: [*ls[:-1], ls[-1].replace(b"time", b"tame")], "no longer there"),
+        (True, lambda ls: [], "no longer there"),
+        (True, None, "is missing"),
+    ],
+)
+def test_a_chain_that_breaks_is_an_alert_and_the_watch_goes_on(later, damage, said, tmp_path):
+    log = resigned(tmp_path, lines=LINES[:300]) / "audit-0.jsonl"
+    if later:
+        alerts_of(tmp_path, tmp_path / "state")
+    if damage:
+        log.write_bytes(b"".join(damage(log.read_bytes().splitlines(keepends=True))))
+    else:
+        log.rename(tmp_path / "audit-1.jsonl")
+    alerts = alerts_of(tmp_path, tmp_path / "state")
+    alerts = alerts_of(tmp_path, tmp_path / "state")
+    assert Counter(alert["rule"] for alert in alerts)["chain"] == 1
+    assert said in next(alert for alert in alerts if alert["rule"] == "chain")["evidence"]["problem"]
+    assert Counter(alert["rule"] for alert in alerts)["scanning"] >= 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from mlsecops.monitoring import watch
+watch.BATCH = 40
+out = open(sys.argv[3], "a+")
+print("ready", flush=True)
+watch.Watcher(Path(sys.argv[1]), Path(sys.argv[2]), bytes.fromhex(sys.argv[4])).run(out, lambda alert: None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_ten_kills_lose_and_double_nothing(undisturbed, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(LOG), str(tmp_path / "state"), str(tmp_path / "out"), KEY.hex()]
+    for kill in range(10):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)
+        child.stdout.readline()
+        time.sleep(0.01 + 0.02 * kill)
+        child.kill()
+        child.stdout.close()
+        child.wait()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()] == undisturbed
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_whichever_step_it_dies_in(step, undisturbed, tmp_path, monkeypatch):
+    """It dies in the n-th of its saves or writings, before or after; a kill would only sometimes hit these."""
+
+    class DiedError(Exception):
+        pass
+
+    steps = 0
+
+    def mortal(function):
+        def call(*arguments):
+            nonlocal steps
+            steps += 1
+            if steps == step * 2 + 1:
+                raise DiedError
+            value = function(*arguments)
+            steps += 1
+            if steps == step * 2 + 2:
+                raise DiedError
+            return value
+
+        return call
+
+    with monkeypatch.context() as dying:
+        dying.setattr("mlsecops.monitoring.watch.BATCH", 260)
+        dying.setattr(Watcher, "_save", mortal(Watcher._save))
+        dying.setattr(Watcher, "_deliver", mortal(Watcher._deliver))
+        with pytest.raises(DiedError):
+            alerts_of(LOG, tmp_path / "state")
+    assert alerts_of(LOG, tmp_path / "state") == undisturbed
+
+
+def test_what_it_remembers_is_bounded():
+    clients = Clients(30)
+    for number in range(20_000):
+        query = {"a": number, "b": number, "c": number}
+        line = {"time": float(number), "key_id": f"k{number % 997}", "status": 200, "features": query}
+        list(clients.take(line, None))
+        assert len(clients._known) <= 30
+    for number in range(1000):
+        query = {"a": number, "b": number, "c": number}
+        list(clients.take({"time": 3e4, "key_id": f"k{number % 5}", "status": 200, "features": query}, None))
+    assert clients._held == sum(len(client.recent) for client in clients._known.values()) <= 300
+
+
+class TestCommand:
+    def test_once(self, undisturbed, tmp_path, capsys):
+        (tmp_path / "key").write_text(KEY.hex())
+        command = ["watch", str(LOG), "--state", str(tmp_path / "state"), "--key-file", str(tmp_path / "key"), "--once"]
+        assert main(command) == 1
+        said = capsys.readouterr()
+        assert [json.loads(line) for line in said.out.splitlines()] == undisturbed
+        assert len(said.err.splitlines()) == len(undisturbed) and "guessing: address 26a5" in said.err
+        assert main(command) == 0 and capsys.readouterr().out == ""
+
+    def test_with_statistics(self, calibration, tmp_path, capsys):
+        (tmp_path / "key").write_text(KEY.hex())
+        (tmp_path / "cal.json").write_text(calibration.to_json())
+        command = ["watch", str(LOG), "--state", str(tmp_path / "state"), "--key-file", str(tmp_path / "key"), "--once"]
+        assert main([*command, "--calibration", str(tmp_path / "key")]) == 2
+        assert capsys.readouterr().err.endswith("is no calibration\n")
+        assert main([*command, "--calibration", str(tmp_path / "cal.json")]) == 1
+        alerts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len({alert["key_id"] for alert in alerts if alert["rule"] == "extraction"}) == 7
+
+    def test_what_cannot_be_read(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.delenv("SALARY_SECRET", raising=False)
+        state = ["--state", str(tmp_path / "state"), "--once"]
+        assert main(["watch", str(LOG), *state]) == 2  # no key
+        assert main(["watch", str(tmp_path / "none"), *state, "--unverified"]) == 2
+        (tmp_path / "state").write_text("[]")
+        assert main(["watch", str(LOG), *state, "--unverified"]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+    def test_it_needs_no_model(self):
+        code = "import sys, mlsecops.monitoring.watch; print({'torch', 'pandas'} & set(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+        assert done.stdout == "set()\n"
