@@ -1,8 +1,8 @@
 """Clients of the salary service for lesson H5: honest kinds, and attackers from careless to perfect.
 
 All of it is made up, and was written down before a detector was tuned. A client is a number of rows: ``client``,
-``time`` in seconds and the fields of a query. Every kind draws its own number of queries: where all attackers ask equally often, a
-detector learns the number.
+``time`` in seconds and the fields of a query. Every kind draws its own number of queries: where all attackers ask
+equally often, a detector learns the number.
 """
 
 import itertools
@@ -103,7 +103,7 @@ class Traffic:
         return self._rows(self._draw(self.people, total), lengths, self.rng.exponential(300, total))
 
     def _what_if(self, count):
-        """Takes a few people and varies one field of each a few times."""
+        """Takes a few people and varies one field of each a few times; one in five of them, several fields."""
         bases = self.rng.integers(2, 9, count)
         tries = self.rng.integers(2, 8, bases.sum())
         lengths = np.add.reduceat(tries + 1, np.r_[0, np.cumsum(bases)[:-1]])
@@ -111,11 +111,13 @@ class Traffic:
         return self._rows(table, lengths, self.rng.exponential(25, len(table)))
 
     def _varied(self, bases, tries):
-        """Each base, followed by ``tries`` copies that differ in one field, the same field each time."""
+        """Each base, followed by ``tries`` copies that differ in one field, for four bases in five always the same."""
         rng = self.rng
         table = bases.loc[np.repeat(bases.index, tries + 1)]
         is_base = np.r_[True, table.index[1:] != table.index[:-1]]
         field = rng.choice(self.fields, len(bases))[table.index]
+        mixed = (rng.random(len(bases)) < 0.2)[table.index]
+        field = np.where(mixed, rng.choice(self.fields, len(table)), field)
         table = table.reset_index(drop=True)
         new = self._invent(len(table))
         for name in self.fields:

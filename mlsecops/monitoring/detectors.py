@@ -2,7 +2,8 @@
 
 Each statistic grows with suspicion. What counts is its p-value: the share of legitimate clients with at least as
 much. The smallest of them is a client's score (Tippett, The Methods of Statistics, 1931), and the threshold is the
-score that the wanted share of *other* legitimate clients stays below.
+score that at most the wanted share of *other* legitimate clients reaches, with 90 % confidence (a tolerance limit:
+Wilks, Annals of Mathematical Statistics 1941).
 """
 
 import json
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
-from mlsecops.monitoring.features import fields_of, fresh, in_order
+from mlsecops.monitoring.features import FRESH, changed_fields, fields_of, in_order
 
 MIXES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 LARGE = 50  # fresh queries from which a client tells how much honest clients differ among themselves
@@ -119,11 +121,10 @@ def statistics(
     """Return a row of statistics per client, and ``n``, how many queries they stand on.
 
     ``density_…`` how far the mean log-share of its queries lies from people's, either way, in standard errors · ``far``
-    those together · ``chi2_…`` Pearson's statistic against people, standardized with its exact variance (Haldane,
-    Biometrika 1937) · ``distinct_…`` more or fewer different values than that many people have · ``uniform`` log
-    likelihood ratio of the best mixture of people and even spread, against people alone · ``rate`` most queries in a
-    minute · ``bases`` people who were then varied in a field or two · ``twins`` pairs that differ in one field, more
-    than chance.
+    those together · ``chi2_…`` (numbers, text) Pearson's statistic, standardized with its exact variance (Haldane,
+    Biometrika 1937) · ``distinct_…`` (text) how many values, against as many people · ``uniform`` log likelihood ratio
+    of the best mixture of people and even spread, against people alone · ``rate`` most queries in a minute · ``bases``
+    people who were then varied in two fields or more · ``twins`` pairs that differ in one field, beyond chance.
 
     Args:
         queries: ``client``, ``time``, fields.
@@ -133,7 +134,8 @@ def statistics(
     """
     spread = spread or {}
     queries = in_order(queries)
-    new = fresh(queries) if not count_all else np.ones(len(queries), bool)
+    changed = changed_fields(queries)
+    new = (changed.sum(axis=1) >= FRESH) | count_all
     clients, codes = np.unique(queries["client"].to_numpy(), return_inverse=True)
     drawn, own = queries[new], codes[new]
     count = np.bincount(own, minlength=len(clients)).astype(float)
@@ -149,9 +151,10 @@ def statistics(
         z = (mean - middle) / np.sqrt(variance / count + spread.get(name, 0.0))
         result[f"density_{name}"] = np.abs(z)
         total += z**2
-        seen = np.zeros((len(clients), len(share)), np.int32)
-        np.add.at(seen, (own, places), 1)
-        result |= _against(seen, count, share, name, spread)
+        if part.kind != "flags":
+            seen = np.zeros((len(clients), len(share)), np.int32)
+            np.add.at(seen, (own, places), 1)
+            result |= _against(seen, count, share, name, part.kind == "text", spread)
         kinds = max(1, len(part.values))
         ratio += np.log(1 / kinds) - logs[places]
     result["far"] = total
@@ -161,26 +164,33 @@ def statistics(
     result["uniform"] = np.maximum(0, np.max(mixed, axis=0))
     minute = pd.Series((queries["time"].to_numpy() // 60).astype("int64"))
     result["rate"] = minute.groupby([codes, minute]).size().groupby(level=0).max().to_numpy(float)
-    varied = ~new[1:] & new[:-1] & (codes[1:] == codes[:-1])
-    result["bases"] = np.bincount(codes[:-1][varied], minlength=len(clients)).astype(float)
+    result["bases"] = _bases(changed, codes, len(clients))
     chance = count * (count - 1) / 2 * reference.twins
     result["twins"] = (_twin_pairs(drawn.assign(client=own)).to_numpy() - chance) / np.sqrt(chance + 1)
     return pd.DataFrame(result, index=pd.Index(clients, name="client"))
 
 
-def _against(seen, count, share, name, spread):
+def _bases(changed, codes, clients):
+    """By client: after how many fresh queries at least two different fields were varied before the next fresh one."""
+    new = changed.sum(axis=1) >= FRESH
+    varied = np.where(new[:, None], False, changed)
+    starts = np.flatnonzero(new)
+    in_run = np.logical_or.reduceat(varied, starts, axis=0).sum(axis=1) >= 2
+    return np.bincount(codes[starts][in_run], minlength=clients).astype(float)
+
+
+def _against(seen, count, share, name, text, spread):
     """Pearson's statistic and the number of different values, both against what as many people would give."""
     expected = count[:, None] * share
     excess = ((seen - expected) ** 2 / expected).sum(axis=1) - (len(share) - 1)
     noise = 2 * (len(share) - 1) + ((1 / share).sum() - len(share) ** 2 - 2 * len(share) + 2) / count
     off = count * spread.get(f"chi2_{name}", 0.0)
-    unseen = (1 - share) ** count[:, None]
-    different = (seen > 0).sum(axis=1) - (1 - unseen).sum(axis=1)
-    deviation = np.sqrt((unseen * (1 - unseen)).sum(axis=1) + 0.5)
-    return {
-        f"chi2_{name}": (excess - off) / np.sqrt(noise + off**2),
-        f"distinct_{name}": np.abs(different) / deviation,
-    }
+    result = {f"chi2_{name}": (excess - off) / np.sqrt(noise + off**2)}
+    if text:
+        unseen = (1 - share) ** count[:, None]
+        different = (seen > 0).sum(axis=1) - (1 - unseen).sum(axis=1)
+        result[f"distinct_{name}"] = np.abs(different) / np.sqrt((unseen * (1 - unseen)).sum(axis=1) + 0.5)
+    return result
 
 
 def _spread(table: pd.DataFrame, reference: Reference) -> dict[str, float]:
@@ -195,6 +205,8 @@ def _spread(table: pd.DataFrame, reference: Reference) -> dict[str, float]:
         variance = share @ (logs - share @ logs) ** 2
         squared = large[f"density_{name}"] ** 2 * variance / large["n"]
         found[name] = max(0.0, float((squared - variance / large["n"]).mean()))
+        if part.kind == "flags":
+            continue
         noise = 2 * (len(share) - 1) + ((1 / share).sum() - len(share) ** 2 - 2 * len(share) + 2) / large["n"]
         found[f"chi2_{name}"] = max(0.0, float((large[f"chi2_{name}"] * np.sqrt(noise) / large["n"]).mean()))
     return found
@@ -256,8 +268,8 @@ class Calibration:
         known = {name: np.sort(first[name].to_numpy()) for name in table}
         bare_self = cls(reference, spread, known, 0.0, fpr, count_all)
         scores = bare_self._p_values(second).min(axis=1)
-        below = np.sort(scores)[: max(1, int(fpr * len(scores)))]
-        return cls(reference, spread, known, float(below[-1]), fpr, count_all)
+        rank = max(1, int(binom.ppf(0.1, len(scores), fpr)))
+        return cls(reference, spread, known, float(np.sort(scores)[rank - 1]), fpr, count_all)
 
     def _p_values(self, table: pd.DataFrame) -> pd.DataFrame:
         values = {}
@@ -299,7 +311,7 @@ class Calibration:
 def textbook_signals(queries: pd.DataFrame) -> pd.DataFrame:
     """The three signals of the textbook, a row per client: kept to show what they flag.
 
-    ``volume`` more queries than 95 % of clients have · ``gap`` the mean gap is more than three standard deviations off ·
+    ``volume`` more queries than 95 % of clients have · ``gap`` the mean gap is over three standard deviations off ·
     ``entropy`` of the countries asked about, in bits, which the textbook computes and does not use.
     """
     queries = in_order(queries)

@@ -17,16 +17,18 @@ def in_order(queries: pd.DataFrame) -> pd.DataFrame:
     return queries.sort_values(list(OWN), kind="stable", ignore_index=True)
 
 
-def changes(queries: pd.DataFrame) -> np.ndarray:
-    """In how many fields each query differs from the one before by the same client; all of them for a first one.
+def changed_fields(queries: pd.DataFrame) -> np.ndarray:
+    """Which fields of each query differ from the same client's query before: a row per query, a column per field.
+
+    A client's first query differs in all of them.
 
     Args:
         queries: as `in_order` returns them.
     """
-    fields = fields_of(queries)
-    changed = sum((queries[name] != queries[name].shift()).to_numpy(int) for name in fields)
-    first = (queries["client"] != queries["client"].shift()).to_numpy()
-    return np.where(first, len(fields), changed)
+    rows = queries[fields_of(queries)]
+    changed = (rows != rows.shift()).to_numpy()
+    changed[(queries["client"] != queries["client"].shift()).to_numpy()] = True
+    return changed
 
 
 def fresh(queries: pd.DataFrame) -> np.ndarray:
@@ -38,7 +40,7 @@ def fresh(queries: pd.DataFrame) -> np.ndarray:
     Args:
         queries: as `in_order` returns them.
     """
-    return changes(queries) >= FRESH
+    return changed_fields(queries).sum(axis=1) >= FRESH
 
 
 def client_features(queries: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +54,7 @@ def client_features(queries: pd.DataFrame) -> pd.DataFrame:
         queries: any order; needs ``country``.
     """
     queries = in_order(queries)
-    changed = changes(queries)
+    changed = changed_fields(queries).sum(axis=1)
     gap = queries["time"].diff().mask(queries["client"] != queries["client"].shift())
     minute = (queries["time"] // 60).astype("int64")
     by_client = queries.assign(fresh=changed >= FRESH, one_field=changed == 1, gap=gap, minute=minute).groupby("client")
