@@ -292,9 +292,9 @@ class Traffic:
         """Hides each invented query behind one about a published person."""
         lengths = np.round(np.exp(self.rng.uniform(np.log(40), np.log(200), count))).astype(int)
         total = lengths.sum()
-        own = self.rng.random(total) < 0.5
-        table = self._invent(total).where(own, self._draw(self.public, total))
-        table = table.astype(self.public.dtypes.to_dict())
+        behind = self.rng.random(total) < 0.5
+        table, public = self._invent(total), self._draw(self.public, total)
+        table.loc[behind] = public.loc[behind]
         return self._rows(table, lengths, self.rng.exponential(200, total))
 
 
