@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from classroom.drills.serving import Thief, call, nonsense  # noqa: E402
 from mlsecops.salary.dataset import clean, features, load_salaries  # noqa: E402 - found through the line above
-from mlsecops.salary.model import train  # noqa: E402
+from mlsecops.salary.model import OTHER, train  # noqa: E402
 from mlsecops.serving import Settings, create_app, held_out, issue_key, read_anchor, verify_audit_log  # noqa: E402
 
 SEED = 2026
@@ -59,7 +59,7 @@ class Traffic:
 
     def __init__(self, metadata, people):
         self.rng, self.thief = np.random.default_rng(SEED), Thief(metadata)
-        self.people, self.requests, self.attacks = people, [], []
+        self.people, self.requests, self.attacks, self.addresses = people, [], [], {}
 
     def ask(self, time, address, owner, query):
         """One prediction asked for; ``query`` a dict, or bytes as they are."""
@@ -69,6 +69,10 @@ class Traffic:
     def somebody(self):
         """One honest query: a person of the survey sample."""
         return dict(self.people[self.rng.integers(len(self.people))])
+
+    def address(self, owner):
+        """An address of an owner's own, the same each time."""
+        return self.addresses.setdefault(owner, f"192.0.2.{100 + len(self.addresses)}")
 
     def attack(self, name, make):
         """Let ``make()`` add its requests and note them under ``name``."""
@@ -83,8 +87,9 @@ class Traffic:
             start = MONDAY + day * DAY
             for number in range(36):
                 address = OFFICE if number < 14 else f"203.0.113.{number}"
+                zone = 12 * HOUR if number > 31 else 0  # four of them sit on the other side of the world
                 for moment in self.rng.uniform(8 * HOUR, 18 * HOUR, self.rng.integers(4, 22)):
-                    self.ask(start + moment, address, f"person-{number}", self.somebody())
+                    self.ask(start + (moment + zone) % DAY, address, f"person-{number}", self.somebody())
             for number in range(3):
                 moment, base = start + self.rng.uniform(9, 16) * HOUR, self.somebody()
                 for years in range(1, 41):
@@ -123,11 +128,11 @@ class Traffic:
             self.ask(MONDAY + 11 * HOUR + 20 * number, "192.0.2.80", "mallory", body)
 
     def steal(self, owners, count, start, step, jitter=0.0):
-        """Asks for invented people, the owners in turn, every ``step`` seconds."""
-        asked = self.thief.invent(count, self.rng).to_dict("records")
+        """Asks for about ``count`` invented people, each for one of the owners, every ``step`` seconds."""
+        asked = self.thief.invent(count + int(self.rng.integers(-15, 16)), self.rng).to_dict("records")
         for number, query in enumerate(asked):
-            owner, moment = number % len(owners), start + step * number + self.rng.uniform(0, jitter)
-            self.ask(moment, f"192.0.2.{100 + owner + 10 * len(owners)}", owners[owner], query)
+            owner, moment = self.rng.choice(owners), start + step * number + self.rng.uniform(0, jitter)
+            self.ask(moment, self.address(owner), str(owner), query)
 
     def all(self):
         """Fill in everything and return the requests in the order of time."""
@@ -147,7 +152,8 @@ def write_log(folder):
     frame = clean(load_salaries("sample"))
     model = train(frame, fast=True)
     people = json.loads(features(held_out(frame)).to_json(orient="records"))
-    known = [person for person in people if person["country"] in model.metadata["countries"]]
+    listed = model.metadata["countries"]
+    known = [p | {"country": p["country"] if p["country"] in listed else OTHER} for p in people]
     traffic = Traffic(model.metadata, known)
     requests = traffic.all()
     derived = Settings(secret=SECRET)
@@ -167,6 +173,11 @@ def write_log(folder):
         texts = {owner: text for owner, (text, _) in issued.items()}
         asyncio.run(_answer(create_app(model, settings, interval=1.0, clock=lambda: _now[0]), requests, texts))
     ids = {owner: key.id for owner, (_, key) in issued.items()}
+    given = [
+        *traffic.addresses.values(),
+        *{address for _, address, owner, *_ in requests if owner not in traffic.addresses},
+    ]
+    assert len(set(given)) == len(given) and len(set(ids.values())) == len(ids), "somebody is two people"
     return {
         "audit_key": settings.derive("audit").hex(),
         "attacks": [

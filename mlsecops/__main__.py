@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import os
 import sys
 import time
@@ -217,6 +218,7 @@ def verify_log(arguments):
 
 def watch(arguments):
     """Follows the service's log. Returns the exit code: 0 nothing found, 1 alerts were raised, 2 unreadable."""
+    from mlsecops.monitoring.rules import declarations
     from mlsecops.monitoring.watch import Watcher
 
     alerts = 0
@@ -230,7 +232,12 @@ def watch(arguments):
 
     try:
         key = audit_key(arguments) if arguments.key_file or not arguments.unverified else None
-        detector = None
+        detector, declared = None, {}
+        if arguments.declared:
+            try:
+                declared = declarations(json.loads(Path(arguments.declared).read_text(encoding="utf-8")))
+            except ValueError as error:
+                raise ValueError(f"{arguments.declared}: {error}") from None
         if arguments.calibration:  # needs pandas; the rules do not
             from mlsecops.monitoring.detectors import Calibration
             from mlsecops.monitoring.streaming import detector_of
@@ -238,8 +245,9 @@ def watch(arguments):
             try:
                 detector = detector_of(Calibration.from_json(Path(arguments.calibration).read_text(encoding="utf-8")))
             except (KeyError, TypeError, ValueError):
-                raise ValueError(f"{arguments.calibration} is no calibration") from None
-        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, detector, arguments.clients)
+                words = "is no calibration; the command clients makes one with --save"
+                raise ValueError(f"{arguments.calibration} {words}") from None
+        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, detector, arguments.clients, declared)
         watcher.run(sys.stdout, tell)
         while not arguments.once:
             time.sleep(arguments.seconds)
@@ -253,6 +261,69 @@ def watch(arguments):
         print(plain(error), file=sys.stderr)
         return UNREADABLE
     return FOUND if alerts else FINE
+
+
+def clients(arguments):
+    """Scores the clients in a log. Returns the exit code: 0 nobody is flagged, 1 somebody is, 2 unreadable."""
+    import pandas as pd
+
+    from mlsecops.audit_folder import merged, verify
+    from mlsecops.monitoring.detectors import Calibration, Reference
+    from mlsecops.monitoring.features import fresh, in_order
+    from mlsecops.monitoring.log import answered
+
+    def queries(name):
+        if not arguments.unverified:
+            anchor = Path(arguments.anchor) if arguments.anchor and name == arguments.log else None
+            check = verify([Path(name)], audit_key(arguments), anchor)
+            if not check.ok:
+                raise ValueError(f"{check.file}: {check.problem}")
+        try:
+            return answered(merged([Path(name)]), arguments.by, arguments.unit)
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(f"{name} is no log of the service") from None
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    try:
+        if not 0 < arguments.fpr < 1:
+            raise ValueError("--fpr is a rate between 0 and 1, such as 0.01")
+        quiet, asked = queries(arguments.calibration), queries(arguments.log)
+        fields = [name for name in quiet if name not in ("client", "time")]
+        if arguments.reference:
+            people = pd.read_csv(arguments.reference)
+            if missing := [name for name in fields if name not in people]:
+                raise ValueError(f"{arguments.reference} lacks {', '.join(missing)}")
+            people = people[fields].dropna().astype(quiet[fields].dtypes)
+        else:
+            ordered = in_order(quiet)
+            people = ordered.loc[fresh(ordered), fields]
+        calibration = Calibration.fit(quiet, Reference.of(people), arguments.fpr)
+        values = calibration.p_values(asked[quiet.columns]).drop(columns="n")
+        scores = calibration.score(asked[quiet.columns])
+        if arguments.save:
+            Path(arguments.save).write_text(calibration.to_json(), encoding="utf-8")
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        print(plain(error), file=sys.stderr)
+        return UNREADABLE
+    counts = asked["client"].value_counts()
+    units = [
+        {"id": name, "p": float(row.p), "flagged": bool(row.flagged), "queries": int(counts[name]), "fresh": int(row.n)}
+        | {"statistics": {statistic: float(p) for statistic, p in values.loc[name].items()}}
+        for name, row in scores.sort_values("p").iterrows()
+    ]
+    whole = {"fpr": arguments.fpr, "threshold": calibration.threshold}
+    whole |= {"calibration_units": int(quiet["client"].nunique()), "units": units}
+    flagged = [unit for unit in units if unit["flagged"]]
+    width = max(len(unit["id"]) for unit in units)
+    table = [
+        f"{plain(unit['id']):{width}}  p {unit['p']:.2g}  {unit['queries']} queries, {unit['fresh']} fresh: "
+        f"{min(unit['statistics'], key=unit['statistics'].get)}"
+        for unit in flagged
+    ]
+    table.append(f"{len(flagged)} of {len(units)} flagged, where {arguments.fpr * len(units):.2g} honest ones might be")
+    show(arguments, whole, [], {}, table)
+    return FOUND if flagged else FINE
 
 
 def train(arguments):
@@ -312,8 +383,27 @@ def main(argv=None):
     command.add_argument("--unverified", action="store_true", help="without a key: only the links are checked")
     command.add_argument("--once", action="store_true", help="read what there is, and end")
     command.add_argument("--clients", type=int, default=2_000, metavar="N", help="how many clients are remembered")
+    command.add_argument("--declared", metavar="FILE", help="what owners have said about keys: kind, reason, until")
     command.add_argument("--seconds", type=float, default=1.0, help="between two looks at the log")
     command.set_defaults(run=watch, command="watch")
+    words = "say which clients in a log are unlike people, at a false-positive rate that was calibrated"
+    command = commands.add_parser("clients", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command.add_argument("log", metavar="LOG", help="a log, or a folder of logs")
+    command.add_argument("--calibration", required=True, metavar="CAL", help="a log of legitimate clients only")
+    command.add_argument(
+        "--fpr", type=float, default=0.01, metavar="RATE", help="of honest clients to be flagged (0.01)"
+    )
+    command.add_argument("--by", choices=("key", "address"), default="key")
+    words = "each client, or each day of a client: then forty keys calibrate in a few months"
+    command.add_argument("--unit", choices=("client", "client-day"), default="client", help=words)
+    words = "a CSV of people, such as the training data; else the calibration's own queries"
+    command.add_argument("--reference", metavar="FILE", help=words)
+    command.add_argument("--key-file", metavar="FILE", help="holds the logs' key in hexadecimal; else SALARY_SECRET")
+    command.add_argument("--anchor", metavar="FILE", help="LOG's anchor, or the folder of the anchors")
+    command.add_argument("--unverified", action="store_true", help="without a key: nothing is verified")
+    command.add_argument("--save", metavar="FILE", help="keep the calibration, for watch")
+    command.add_argument("--format", choices=("table", "json"), default="table")
+    command.set_defaults(run=clients, command="clients")
     command = commands.add_parser("train", help="train the salary model and save it for serve")
     command.add_argument("folder", metavar="DIR")
     command.set_defaults(run=train)

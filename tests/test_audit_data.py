@@ -68,3 +68,23 @@ def test_honest_traffic_is_the_larger_part_and_is_answered(incident, lines):
 
 def test_nothing_that_was_refused_is_kept(lines):
     assert all((line["features"] is not None) == (line["status"] == 200) for line in lines)
+
+
+def test_the_script_writes_the_record_that_is_committed():
+    spec = importlib.util.spec_from_file_location("make_record", DATA / "make_record.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    made = script.make_files()
+    assert made["query_record.csv.gz"] == gzip.decompress((DATA / "query_record.csv.gz").read_bytes())
+    assert made["query_record.truth.json"] == (DATA / "query_record.truth.json").read_bytes()
+
+
+def test_nobody_is_two_people_and_nothing_gives_a_thief_away(incident, lines):
+    addresses = [frozenset(attack["addresses"]) for attack in incident["attacks"] if "extraction" in attack["name"]]
+    assert sum(map(len, addresses)) == len(frozenset.union(*addresses))
+    hostile = {key for attack in incident["attacks"] for key in attack["key_ids"]}
+    others = [
+        line for line in lines if line["key_id"] not in hostile and (line["features"] or {}).get("country") == "Other"
+    ]
+    counts = {sum(line["key_id"] == key for line in lines) for key in incident["attacks"][-1]["key_ids"]}
+    assert len(others) > 10 and len(counts) > 1

@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classroom.drills.traffic import SET_ASIDE, Traffic
+from classroom.drills.traffic import SET_ASIDE, Traffic, halves
+from mlsecops.audit_folder import merged
+from mlsecops.monitoring.alerts import incidents, report
 from mlsecops.monitoring.detectors import Calibration, Reference
-from mlsecops.monitoring.features import client_features, fresh, in_order
+from mlsecops.monitoring.features import client_features, features_sql, fresh, in_order
+from mlsecops.monitoring.log import answered, queries_sql
+from mlsecops.monitoring.rules import KINDS, Clients, declarations
 from mlsecops.monitoring.windows import Windows, psi
-from mlsecops.salary.dataset import clean, features, load_salaries
-from mlsecops.salary.model import MIN_ROWS, OTHER, split_rows
+from mlsecops.salary.dataset import DATA
 
 LIMIT = 0.05  # a rate that a small population can calibrate
 
@@ -17,11 +20,7 @@ LIMIT = 0.05  # a rate that a small population can calibrate
 @pytest.fixture(scope="module")
 def rows():
     """People whom the service may be asked about, and people whose answers were published."""
-    table = features(clean(load_salaries("sample")))
-    counts = table["country"].value_counts()
-    table["country"] = table["country"].where(table["country"].map(counts) >= MIN_ROWS, OTHER)
-    held = split_rows(len(table), 0)[0]
-    return table.iloc[held], table.drop(table.index[held])
+    return halves()
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def reference(rows):
     return Reference.of(rows[1])
 
 
-@pytest.mark.parametrize("kind", [*Traffic.HONEST, *Traffic.ATTACKERS, *Traffic.UNSEEN, *SET_ASIDE])
+@pytest.mark.parametrize("kind", [*Traffic.HONEST, *Traffic.ATTACKERS, *Traffic.UNSEEN, "matched", *SET_ASIDE])
 def test_every_kind_asks_what_the_service_takes(traffic, kind):
     made = traffic.make(kind, 5)
     assert made["client"].nunique() == 5 and not made.isna().any().any()
@@ -108,3 +107,146 @@ def test_psi():
     for expected, actual in (([1, 2], [1, 2, 3]), ([], []), ([0, 0], [1, 2])):
         with pytest.raises(ValueError, match=r"bins|count"):
             psi(expected, actual)
+
+
+# --- the log as a table, and many rows ---
+
+
+def line(number, **changes):
+    features = {"years_exp": float(number), "uses_ai": number % 2 == 0, "country": "Peru"}
+    about = {"time": 86_000.0 + 300 * number, "key_id": f"k{number % 2}", "address": "a", "status": 200}
+    return about | {"features": features} | changes
+
+
+def test_what_was_answered_as_a_table():
+    lines = [
+        line(0),
+        line(1, status=422, features=None),
+        line(2, key_id=None),
+        line(3),
+        line(4),
+        {"event": "recovered"},
+    ]
+    table = answered(lines)
+    assert table["client"].tolist() == ["k0", "k1", "k0"] and table["years_exp"].tolist() == [0, 3, 4]
+    assert table.columns.tolist() == ["client", "time", "years_exp", "uses_ai", "country"]
+    assert answered(lines, by="address")["client"].tolist() == ["a"] * 4
+    days = answered(lines, unit="client-day")["client"].tolist()
+    assert days == ["k0 1970-01-01", "k1 1970-01-02", "k0 1970-01-02"]
+    for wrong in ({"by": "name"}, {"unit": "week"}):
+        with pytest.raises(ValueError, match="by key or address"):
+            answered(lines, **wrong)
+    with pytest.raises(ValueError, match="no answered query"):
+        answered(lines[1:2])
+
+
+def test_a_database_finds_the_same_features(traffic, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    clients = traffic.honest(150).drop(columns="kind")
+    clients.to_parquet(tmp_path / "queries.parquet")
+    found = duckdb.sql(features_sql(f"'{tmp_path / 'queries.parquet'}'", traffic.fields)).df().set_index("client")
+    expected = client_features(clients)
+    pd.testing.assert_frame_equal(found[list(expected)], expected, check_dtype=False, rtol=1e-9)
+
+
+def test_a_database_reads_the_same_queries():
+    duckdb = pytest.importorskip("duckdb")
+    expected = answered(merged([DATA / "audit_log.jsonl.gz"]))
+    kinds = {name: "BOOLEAN" for name in expected if name.startswith("uses_")}
+    fields = {"years_exp": "DOUBLE"} | kinds | {"country": "VARCHAR"}
+    found = duckdb.sql(queries_sql(str(DATA / "audit_log.jsonl.gz"), fields)).df()
+    order = ["time", "client"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(order, ignore_index=True), expected.sort_values(order, ignore_index=True), check_dtype=False
+    )
+
+
+@pytest.mark.slow
+def test_spark_finds_the_same_features(traffic, tmp_path):
+    pyspark = pytest.importorskip("pyspark.sql", reason="pip install the extra `spark`, and Java 17")
+    clients = traffic.honest(60).drop(columns="kind")
+    clients.to_parquet(tmp_path / "queries.parquet")
+    session = pyspark.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        session.read.parquet(str(tmp_path / "queries.parquet")).createOrReplaceTempView("queries")
+        found = session.sql(features_sql("queries", traffic.fields)).toPandas().set_index("client").sort_index()
+    finally:
+        session.stop()
+    expected = client_features(clients)
+    pd.testing.assert_frame_equal(found[list(expected)], expected, check_dtype=False, rtol=1e-9)
+
+
+# --- what owners declare, and incidents ---
+
+
+def test_a_declaration_silences_what_it_explains_and_nothing_else(traffic, reference):
+    calibration = Calibration.fit(traffic.honest(1_400).drop(columns="kind"), reference, LIMIT)
+    for kind, declared in (("one_market", "one market"), ("typing", "form that asks while typing")):
+        made = traffic.make(kind, 60)
+        assert calibration.score(made)["flagged"].mean() > 0.9
+        assert calibration.score(made, KINDS[declared])["flagged"].mean() < 0.25
+        thieves = traffic.make("uniform", 60).assign(**({"country": "Germany"} if kind == "one_market" else {}))
+        assert calibration.score(thieves, KINDS[declared])["flagged"].mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"k": "one market"},
+        {"k": {"kind": "one market", "reason": "x"}},
+        {"k": {"kind": "one market", "reason": " ", "until": "2027-02-28"}},
+        {"k": {"kind": "load test", "reason": "agreed", "until": "2027-02-28"}},
+        {"k": {"kind": "one market", "reason": "x", "until": "soon"}},
+        {"k": {"kind": "one market", "reason": "x", "until": 5}},
+    ],
+)
+def test_a_declaration_that_is_none(content):
+    with pytest.raises(ValueError, match="declar"):
+        declarations(content)
+
+
+def test_a_declaration_ends():
+    about = {"kind": "one market", "reason": "sells in Chile only", "until": "1970-01-02"}
+    declared = declarations({"k": about})
+    seen = []
+    known = Clients(10, declared)
+
+    def detector(queries, asked, explained=()):
+        seen.append(explained)
+
+    for number in range(40):
+        features = {"years_exp": number, "uses_ai": number % 2, "country": str(number)}
+        asked = line(number, key_id="k", features=features, time=86_000.0 * (1 + number / 19))
+        list(known.take(asked, detector))
+    assert seen == [KINDS["one market"], ()]
+
+
+def alert(number, rule="extraction", key="k", address="a", time=0.0):
+    about = {"id": str(number), "time": time, "rule": rule, "key_id": key, "address": address}
+    return about | {
+        "atlas": "AML.T0024",
+        "aisvs": "C11",
+        "evidence": {"since": time - 60, "p": 0.001},
+        "runbook": "ask",
+    }
+
+
+def test_alerts_that_share_a_key_or_an_address_are_one_incident():
+    found = incidents(
+        [
+            alert(1, "guessing", None, "a", 100),
+            alert(2, "extraction", "k", "b", 300),
+            alert(3, "nonsense", "k", "a", 200),
+            alert(3, "nonsense", "k", "a", 200),
+            alert(4, "scanning", None, "c", 50),
+        ]
+    )
+    assert [(one.keys, one.addresses, list(one.techniques)) for one in found] == [
+        ((), ("c",), ["scanning"]),
+        (("k",), ("a", "b"), ["guessing", "nonsense", "extraction"]),
+    ]
+    assert (found[1].first, found[1].last, len(found[1].alerts)) == (40, 300, 3)
+    text = report(found)
+    assert text.count("## Incident") == 2 and "**Keys:** k" in text and text.count("ask") == 2
+    assert report([]) == "No incident.\n"

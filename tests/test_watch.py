@@ -12,15 +12,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from classroom.drills.traffic import Traffic
+from classroom.drills.traffic import Traffic, halves
 from mlsecops.__main__ import main
 from mlsecops.audit_log import AuditLog
 from mlsecops.monitoring.detectors import Calibration, Reference
 from mlsecops.monitoring.rules import Clients
 from mlsecops.monitoring.streaming import detector_of
 from mlsecops.monitoring.watch import Watcher
-from mlsecops.salary.dataset import DATA, clean, features, load_salaries
-from mlsecops.serving import held_out
+from mlsecops.salary.dataset import DATA
 
 LOG = DATA / "audit_log.jsonl.gz"
 INCIDENT = json.loads((DATA / "audit_log.incident.json").read_bytes())
@@ -31,9 +30,7 @@ LINES = [json.loads(line) for line in gzip.decompress(LOG.read_bytes()).splitlin
 @pytest.fixture(scope="module")
 def calibration():
     """What honest clients are like; none of them is in the log."""
-    frame = clean(load_salaries("sample"))
-    people = features(held_out(frame))
-    public = features(frame.drop(people.index))
+    people, public = halves()
     traffic = Traffic(people, public, sorted(set(public["country"])), np.random.default_rng(7))
     return Calibration.fit(traffic.honest(9000).drop(columns="kind"), Reference.of(public))
 
@@ -232,7 +229,7 @@ class TestCommand:
         (tmp_path / "cal.json").write_text(calibration.to_json())
         command = ["watch", str(LOG), "--state", str(tmp_path / "state"), "--key-file", str(tmp_path / "key"), "--once"]
         assert main([*command, "--calibration", str(tmp_path / "key")]) == 2
-        assert capsys.readouterr().err.endswith("is no calibration\n")
+        assert capsys.readouterr().err.endswith("is no calibration; the command clients makes one with --save\n")
         assert main([*command, "--calibration", str(tmp_path / "cal.json")]) == 1
         alerts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert len({alert["key_id"] for alert in alerts if alert["rule"] == "extraction"}) == 7
@@ -250,3 +247,54 @@ class TestCommand:
         code = "import sys, mlsecops.monitoring.watch; print({'torch', 'pandas'} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
         assert done.stdout == "set()\n"
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    people, public = halves()
+    traffic = Traffic(people, public, sorted(set(public["country"])), np.random.default_rng(11))
+    log = AuditLog(tmp_path_factory.mktemp("quiet") / "audit-0.jsonl", KEY)
+    for row in traffic.honest(1_500).to_dict("records"):
+        asked = {name: row[name] for name in traffic.fields}
+        log.append({"time": row["time"], "key_id": str(row["client"]), "status": 200, "features": asked})
+    log.close()
+    return next(tmp_path_factory.getbasetemp().glob("quiet*"))
+
+
+class TestClients:
+    """The command `clients`: a log of clients against a log of legitimate ones."""
+
+    def run(self, quiet, tmp_path, *more):
+        (tmp_path / "key").write_text(KEY.hex())
+        command = ["clients", str(LOG), "--calibration", str(quiet), "--key-file", str(tmp_path / "key")]
+        return main([*command, *more])
+
+    def test_the_thieves_are_found_and_kept_for_watch(self, quiet, tmp_path, capsys):
+        saved = tmp_path / "saved.json"
+        assert self.run(quiet, tmp_path, "--fpr", "0.06", "--format", "json", "--save", str(saved)) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert set(found) == {"fpr", "threshold", "calibration_units", "units"} and found["calibration_units"] == 1_500
+        assert {"id", "p", "flagged", "queries", "fresh", "statistics"} == set(found["units"][0])
+        flagged = {unit["id"] for unit in found["units"] if unit["flagged"]}
+        assert {key for attack in INCIDENT["attacks"][3:] for key in attack["key_ids"]} <= flagged
+        assert len(flagged) < 20 and len(found["units"]) == 47
+        assert Calibration.from_json(saved.read_text()).threshold == found["threshold"]
+        assert self.run(quiet, tmp_path, "--fpr", "0.06") == 1
+        assert "of 47 flagged, where 2.8 honest ones might be" in capsys.readouterr().out
+
+    def test_what_it_refuses_in_one_line(self, quiet, tmp_path, capsys):
+        wrong = tmp_path / "people.csv"
+        wrong.write_text("a,b\n1,2\n")
+        for words, more in (
+            ("are too few to calibrate", ("--fpr", "0.01")),
+            ("a rate between 0 and 1", ("--fpr", "0")),
+            ("lacks", ("--fpr", "0.06", "--reference", str(wrong))),
+            ("No such file", ("--reference", str(tmp_path / "none"), "--fpr", "0.06")),
+        ):
+            assert self.run(quiet, tmp_path, *more) == 2
+            err = capsys.readouterr().err
+            assert words in err and err.count("\n") == 1, err
+        broken = tmp_path / "audit-0.jsonl"
+        broken.write_bytes(gzip.decompress(LOG.read_bytes()).replace(b'"status":422', b'"status":200', 1))
+        assert main(["clients", str(broken), "--calibration", str(quiet), "--key-file", str(tmp_path / "key")]) == 2
+        assert "line" in capsys.readouterr().err

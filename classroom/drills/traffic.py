@@ -14,6 +14,21 @@ DAY, OFFICE = 86_400.0, (8 * 3600.0, 18 * 3600.0)
 YEARS = 45
 
 
+def halves():
+    """Return two tables of queries: people whom no model was trained on, and the rows that trained it, published.
+
+    Countries that the service does not list are "Other", as the model has them.
+    """
+    from mlsecops.salary.dataset import clean, features, load_salaries
+    from mlsecops.salary.model import MIN_ROWS, OTHER, split_rows
+
+    table = features(clean(load_salaries("sample")))
+    counts = table["country"].value_counts()
+    table["country"] = table["country"].where(table["country"].map(counts) >= MIN_ROWS, OTHER)
+    held, rest = split_rows(len(table), 0)
+    return table.iloc[held].reset_index(drop=True), table.iloc[rest].reset_index(drop=True)
+
+
 class Traffic:
     """Makes clients of each kind.
 
@@ -277,6 +292,12 @@ class Traffic:
         """Asks for people out of the published survey, as often and as slowly as a user."""
         lengths = self._user_lengths(count)
         return self._rows(self._draw(self.public, lengths.sum()), lengths, self.rng.exponential(300, lengths.sum()))
+
+    def _matched(self, count):
+        """A control, no attacker: in everything but the people asked about it is `uniform_few`; they are real ones."""
+        lengths = self._user_lengths(count)
+        total = lengths.sum()
+        return self._rows(self._draw(self.people, total), lengths, self.rng.exponential(200, total))
 
     # Set aside: never looked at while the detector was made ----------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Finding in the service's log what was done to the service.
 
-``log``        answered queries out of a verified log, one row each (DuckDB where the log is large)
+``log``        answered queries out of a log, one row each (pandas; a query for DuckDB where the log is large)
 ``features``   what a client did, in numbers: fresh queries, pace, variety (pandas or DuckDB, the same numbers)
 ``detectors``  how far a client is from people, at a false-positive rate that was measured on other clients
 ``windows``    all clients together: none, drift, probing or both

@@ -2,12 +2,13 @@
 
 Each statistic grows with suspicion. What counts is its p-value: the share of legitimate clients with at least as
 much. The smallest of them is a client's score (Tippett, The Methods of Statistics, 1931), and the threshold is the
-score that at most the wanted share of *other* legitimate clients reaches, with 90 % confidence (a tolerance limit:
+score that at most the wanted share of *other* legitimate clients reaches, with 99 % confidence (a tolerance limit:
 Wilks, Annals of Mathematical Statistics 1941).
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from mlsecops.monitoring.features import FRESH, changed_fields, fields_of, in_order
+from mlsecops.monitoring.features import changed_fields, fields_of, in_order
+from mlsecops.monitoring.rules import FRESH
 
 MIXES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 LARGE = 50  # fresh queries from which a client tells how much honest clients differ among themselves
@@ -51,10 +53,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Reference:
-    """What people are like: the parts, taken as independent of each other, and how often two people are twins."""
+    """What people are like: the parts, taken as independent of each other, and how often they look alike by chance.
+
+    Attributes:
+        parts: the parts.
+        twins: how likely two people differ in exactly one field.
+        bases: how often, per fresh query, real people one after the other look like one person who is being varied.
+    """
 
     parts: tuple[Part, ...]
     twins: float
+    bases: float
 
     @classmethod
     def of(cls, people: pd.DataFrame) -> "Reference":
@@ -78,23 +87,30 @@ class Reference:
             bare = Part(fields, kind, values, ())
             counts = np.bincount(bare.places(people), minlength=len(values) + 1) + 0.5
             parts.append(Part(fields, kind, values, tuple(counts / counts.sum())))
-        return cls(tuple(parts), _twin_rate(people))
+        return cls(tuple(parts), _twin_rate(people), _base_rate(people))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
-        return {"parts": [vars(part) for part in self.parts], "twins": self.twins}
+        return vars(self) | {"parts": [vars(part) for part in self.parts]}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Reference":
         """What `to_dict` returned, after a detour over JSON."""
         parts = [{k: tuple(v) if isinstance(v, list) else v for k, v in part.items()} for part in content["parts"]]
-        return cls(tuple(Part(**part) for part in parts), content["twins"])
+        return cls(**content | {"parts": tuple(Part(**part) for part in parts)})
 
 
 def _twin_rate(people: pd.DataFrame, most: int = 2_000) -> float:
     """How likely two people differ in exactly one field."""
     rows = people[fields_of(people)].head(most)
     return (_twin_pairs(rows.assign(client=0)).sum() + 0.5) / (len(rows) * (len(rows) - 1) / 2)
+
+
+def _base_rate(people: pd.DataFrame) -> float:
+    """How often, per fresh query, a run of different people looks like one person who is being varied."""
+    rows = people[fields_of(people)].sample(frac=1, random_state=0)  # a table may be sorted
+    changed = changed_fields(rows.assign(client=0))
+    return (_bases(changed, np.zeros(len(rows), int), 1)[0] + 0.5) / (changed.sum(axis=1) >= FRESH).sum()
 
 
 def _twin_pairs(queries: pd.DataFrame) -> pd.Series:
@@ -124,7 +140,7 @@ def statistics(
     those together · ``chi2_…`` (numbers, text) Pearson's statistic, standardized with its exact variance (Haldane,
     Biometrika 1937) · ``distinct_…`` (text) how many values, against as many people · ``uniform`` log likelihood ratio
     of the best mixture of people and even spread, against people alone · ``rate`` most queries in a minute · ``bases``
-    people who were then varied in two fields or more · ``twins`` pairs that differ in one field, beyond chance.
+    people who were then varied in two fields or more · ``twins`` pairs that differ in one field; both beyond chance.
 
     Args:
         queries: ``client``, ``time``, fields.
@@ -164,7 +180,8 @@ def statistics(
     result["uniform"] = np.maximum(0, np.max(mixed, axis=0))
     minute = pd.Series((queries["time"].to_numpy() // 60).astype("int64"))
     result["rate"] = minute.groupby([codes, minute]).size().groupby(level=0).max().to_numpy(float)
-    result["bases"] = _bases(changed, codes, len(clients))
+    chance = count * reference.bases
+    result["bases"] = (_bases(changed, codes, len(clients)) - chance) / np.sqrt(chance + 1)
     chance = count * (count - 1) / 2 * reference.twins
     result["twins"] = (_twin_pairs(drawn.assign(client=own)).to_numpy() - chance) / np.sqrt(chance + 1)
     return pd.DataFrame(result, index=pd.Index(clients, name="client"))
@@ -268,7 +285,7 @@ class Calibration:
         known = {name: np.sort(first[name].to_numpy()) for name in table}
         bare_self = cls(reference, spread, known, 0.0, fpr, count_all)
         scores = bare_self._p_values(second).min(axis=1)
-        rank = max(1, int(binom.ppf(0.1, len(scores), fpr)))
+        rank = max(1, int(binom.ppf(0.01, len(scores), fpr)))
         return cls(reference, spread, known, float(np.sort(scores)[rank - 1]), fpr, count_all)
 
     def _p_values(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -278,13 +295,24 @@ class Calibration:
             values[name] = (at_least + 1) / (len(known) + 1)
         return pd.DataFrame(values, index=table.index)
 
-    def score(self, queries: pd.DataFrame) -> pd.DataFrame:
+    def p_values(self, queries: pd.DataFrame) -> pd.DataFrame:
+        """Return a row per client with the p-value of each statistic, and ``n``, its fresh queries."""
+        table = statistics(queries, self.reference, self.spread, count_all=self.count_all)
+        return self._p_values(table).assign(n=table["n"])
+
+    def score(self, queries: pd.DataFrame, explained: Sequence[str] = ()) -> pd.DataFrame:
         """Return a row per client: ``p`` its score, ``flagged``, ``because`` the statistic that speaks loudest, ``n``.
 
         ``p`` is the smallest p-value of its statistics: no probability of guilt.
+
+        Args:
+            queries: ``client``, ``time``, fields.
+            explained: statistics that do not count, since the owner has declared why they are large; see `rules`.
         """
-        table = statistics(queries, self.reference, self.spread, count_all=self.count_all)
-        values = self._p_values(table)
+        table = self.p_values(queries)
+        values = table.drop(columns=["n", *(set(explained) & set(self.sorted))])
+        if not values.shape[1]:
+            values["nothing"] = 1.0
         p = values.min(axis=1)
         verdict = {
             "p": p,

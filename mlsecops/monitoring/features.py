@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-FRESH = 3  # fields in which a query differs from the one before it, at least, to count as drawn anew
+from mlsecops.monitoring.rules import FRESH
+
 OWN = ("client", "time")
 
 

@@ -3,9 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-FRESH = 3  # as in `features`, which needs pandas: fields that differ from the query before, at least, to count as new
+FRESH = 3  # fields in which a query differs from the one before it, at least, to count as drawn anew
 ENOUGH = 20  # fresh queries for a first score; the next is due at twice as many: each look may be a false alarm
 KEPT = 100  # queries that are kept of a client
 DAY = 86_400.0
@@ -34,15 +35,65 @@ REFUSED = {401: "guessing", 404: "scanning", 405: "scanning", 429: "exhausting"}
 REFUSED |= dict.fromkeys((400, 408, 413, 415, 422), "nonsense")
 
 
+# Honest clients that look like nobody whom the detector was calibrated on, and the statistics that this explains. All
+# others go on speaking: a customer who has people in one market only still has real people.
+KINDS = {
+    "monitoring probe": ("rate",),
+    "one market": ("density_country", "chi2_country", "distinct_country", "far", "uniform", "bases", "twins"),
+    "form that asks while typing": (
+        *("rate", "bases", "twins", "density_years_exp", "chi2_years_exp", "density_flags", "far", "uniform"),
+    ),
+}
+
+
+class Declared(NamedTuple):
+    """What the owner of a key has said about it.
+
+    Attributes:
+        kind: a name in `KINDS`.
+        reason: why, for whoever reads it in a year.
+        until: when it ends, in seconds since 1970: nobody remembers to take a declaration back.
+    """
+
+    kind: str
+    reason: str
+    until: float
+
+
+def declarations(content: object) -> dict[str, Declared]:
+    """Read ``{key_id: {"kind": …, "reason": …, "until": "2027-02-28"}}``; a day counts to its end, UTC.
+
+    Raises:
+        ValueError: something is missing or unknown; an agreed load test is, on purpose: see lesson H5.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("declarations are an object: a key's id, and what is declared about it")
+    found = {}
+    for key, about in content.items():
+        if not isinstance(about, dict) or set(about) != {"kind", "reason", "until"}:
+            raise ValueError(f"the declaration of {key} needs kind, reason and until, and nothing else")
+        if about["kind"] not in KINDS:
+            raise ValueError(f"{about['kind']!r} is no kind that can be declared; there are {', '.join(KINDS)}")
+        if not isinstance(about["reason"], str) or not about["reason"].strip():
+            raise ValueError(f"the declaration of {key} needs a reason")
+        try:
+            day = datetime.fromisoformat(about["until"]).replace(tzinfo=UTC)
+        except (TypeError, ValueError):
+            raise ValueError(f"the declaration of {key} needs a day such as 2027-02-28 in until") from None
+        found[key] = Declared(about["kind"], about["reason"], day.timestamp() + DAY)
+    return found
+
+
 class Detector(Protocol):
     """Statistics on one client's queries."""
 
-    def __call__(self, queries: list[dict], asked: int) -> dict | None:
+    def __call__(self, queries: list[dict], asked: int, explained: tuple[str, ...] = ()) -> dict | None:
         """What speaks against the client, as an alert's evidence (plain data); None when nothing does.
 
         Args:
             queries: the last ones that were answered, the oldest first: ``time`` and the fields.
             asked: how many it was answered in all.
+            explained: the statistics that a declaration explains.
         """
 
 
@@ -80,7 +131,9 @@ class Client:
         self.buckets[name] = [level, max(time, before), count, first, spoken or found]
         return {"count": count, "since": first} if found else None
 
-    def query(self, features: dict, time: float, detector: Detector | None) -> dict | None:
+    def query(
+        self, features: dict, time: float, detector: Detector | None, declared: Declared | None = None
+    ) -> dict | None:
         """Take an answered query; returns an alert's evidence when the statistics have something against the client."""
         last = self.recent[-1] if self.recent else {}
         changed = sum(last.get(name) != value for name, value in features.items())
@@ -92,16 +145,21 @@ class Client:
         if detector is None or self.fresh < self.due or time - self.spoken < DAY:
             return None
         self.due = min(2 * self.fresh, self.fresh + KEPT)
-        evidence = detector(self.recent, self.asked)
+        valid = declared is not None and time < declared.until
+        evidence = detector(self.recent, self.asked, KINDS[declared.kind] if valid else ())
         if evidence is not None:
             self.spoken = time
         return evidence
 
 
 class Clients:
-    """The ``most`` clients that were seen last, and of their queries no more than ten times as many in all."""
+    """The ``most`` clients that were seen last, and of their queries no more than ten times as many in all.
 
-    def __init__(self, most: int) -> None:
+    ``declared`` is what owners have said about keys, by the key's id.
+    """
+
+    def __init__(self, most: int, declared: dict[str, Declared] | None = None) -> None:
+        self._declared = declared or {}
         self._most, self._queries, self._held = most, 10 * most, 0
         self._known: OrderedDict[str, Client] = OrderedDict()
 
@@ -128,7 +186,7 @@ class Clients:
                 yield rule, evidence
         if line.get("features") and key is not None:
             held = len(client.recent)
-            if (evidence := client.query(line["features"], time, detector)) is not None:
+            if (evidence := client.query(line["features"], time, detector, self._declared.get(key))) is not None:
                 yield "extraction", evidence
             self._held += len(client.recent) - held
             self._make_room()
@@ -149,9 +207,9 @@ class Clients:
         return {name: vars(client) | {"spoken": max(client.spoken, -1e300)} for name, client in self._known.items()}
 
     @classmethod
-    def from_dict(cls, content: dict, most: int) -> "Clients":
+    def from_dict(cls, content: dict, most: int, declared: dict[str, Declared] | None = None) -> "Clients":
         """What `to_dict` returned, after a detour over JSON."""
-        made = cls(most)
+        made = cls(most, declared)
         made._known = OrderedDict((name, Client(**fields)) for name, fields in content.items())
         made._held = sum(len(client.recent) for client in made._known.values())
         return made

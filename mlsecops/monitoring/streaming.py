@@ -13,8 +13,8 @@ def detector_of(calibration: Calibration) -> Detector:
     rate says of one look: calibrate at a lower one.
     """
 
-    def detector(queries: list[dict], asked: int) -> dict | None:
-        found = calibration.score(pd.DataFrame(queries).assign(client=0)).iloc[0]
+    def detector(queries: list[dict], asked: int, explained: tuple[str, ...] = ()) -> dict | None:
+        found = calibration.score(pd.DataFrame(queries).assign(client=0), explained).iloc[0]
         if not found["flagged"]:
             return None
         return {"p": float(found["p"]), "because": str(found["because"]), "fresh": int(found["n"]), "queries": asked}

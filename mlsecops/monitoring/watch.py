@@ -18,7 +18,7 @@ from typing import IO
 
 from mlsecops.audit_folder import chain_of, chains
 from mlsecops.audit_log import NAME, Follower, open_log
-from mlsecops.monitoring.rules import RULES, Clients, Detector
+from mlsecops.monitoring.rules import RULES, Clients, Declared, Detector
 
 BATCH = 50_000  # lines between two saves, at most
 
@@ -52,6 +52,7 @@ class Watcher:
         key: the key of the log (32 bytes); None: only the links from line to line are checked.
         detector: the statistics; None: none.
         clients: how many keys and addresses are remembered, the last ones seen; memory and state grow with it.
+        declared: what owners have said about keys, by the key's id.
 
     Raises:
         OSError: log or state cannot be read.
@@ -59,16 +60,22 @@ class Watcher:
     """
 
     def __init__(
-        self, log: Path, state: Path, key: bytes | None = None, detector: Detector | None = None, clients: int = 2_000
+        self,
+        log: Path,
+        state: Path,
+        key: bytes | None = None,
+        detector: Detector | None = None,
+        clients: int = 2_000,
+        declared: dict[str, Declared] | None = None,
     ) -> None:
         self._log, self._state, self._key, self._detector = log, state, key, detector
         self._places: dict[str, Place] = {}
-        self._clients, self._outbox, self._out, self._broken = Clients(clients), [], None, {}
+        self._clients, self._outbox, self._out, self._broken = Clients(clients, declared), [], None, {}
         with suppress(FileNotFoundError):
             try:
                 saved = json.loads(state.read_bytes())
                 self._places = {name: Place(**place) for name, place in saved["places"].items()}
-                self._clients = Clients.from_dict(saved["clients"], clients)
+                self._clients = Clients.from_dict(saved["clients"], clients, declared)
                 self._outbox, self._out, self._broken = saved["outbox"], saved["out"], saved["broken"]
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ValueError(f"{state} is no state of watch") from error
