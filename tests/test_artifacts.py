@@ -3,6 +3,7 @@
 import _compat_pickle
 import bz2
 import collections
+import copyreg
 import datetime
 import gzip
 import io
@@ -95,6 +96,85 @@ VALUES = {
 @pytest.mark.parametrize("value", VALUES)
 def test_pickled_data_is_safe(value, protocol):
     assert rules(pickle.dumps(VALUES[value], protocol), "model.pkl") == set()
+
+
+TEXTS = {
+    "none missing": ["x", "yy"],
+    "missing": ["é", None, "", "€" * 300] * 50,
+    "empty": [],
+    "all missing": [None] * 9,
+}
+
+
+class Told:
+    """Pickles as a call of one's choice."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call
+
+
+def arrow_pickle(texts, **changes):
+    """A column of texts as pandas pickles it where pyarrow is installed, as on Colab, with parts of it changed."""
+    array = pd.array(texts, dtype=pd.StringDtype("pyarrow"))
+    state = array.__getstate__()
+    make, ((*values, buffers, children, dictionary),) = state["_pa_array"].__reduce__()
+    names = ("kind", "length", "missing", "offset", "bits", "positions", "text", "dictionary")
+    parts = dict(zip(names, [*values, *buffers, dictionary], strict=True)) | changes
+    told = list(parts.values())
+    state["_pa_array"] = Told(make, ((*told[:4], told[4:7], children, told[7]),))
+    return pickle.dumps(Told(copyreg._reconstructor, (type(array), object, None), state), 4)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("texts", TEXTS)
+def test_texts_kept_by_pyarrow_are_safe(texts, protocol):
+    pytest.importorskip("pyarrow")
+    data = pickle.dumps(pd.array(TEXTS[texts], dtype=pd.StringDtype("pyarrow")), protocol)
+    assert rules(data, "model.pkl") == set()
+    assert pickle.loads(data).tolist() == pickle.loads(arrow_pickle(TEXTS[texts])).tolist()
+    frame = pd.DataFrame({"word": TEXTS[texts], "pay": 1.0})
+    assert rules(pickle.dumps(frame, protocol), "model.pkl") == set()
+
+
+def positions(*numbers):
+    return np.array(numbers, dtype="int64").tobytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    {
+        "longer than its positions": {"length": 9},
+        "a negative length": {"length": -1},
+        "an offset": {"offset": 1},
+        "missing ones that are not marked": {"missing": 1},
+        "fewer marks than texts": {"missing": 2, "bits": b""},
+        "other marks than missing ones": {"missing": 1, "bits": b"\x03"},
+        "a text behind the end": {"positions": positions(0, 1, 1 << 40)},
+        "a text before the start": {"positions": positions(-8, 1, 3)},
+        "positions that go back": {"positions": positions(0, 3, 1)},
+        "half a character": {"text": "éb".encode(), "positions": positions(0, 1, 3)},
+        "not UTF-8": {"text": b"\xff\xfe\xfd"},
+        "a short text": {"text": b"x"},
+        "a dictionary": {"dictionary": {}},
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_texts_that_pyarrow_would_read_from_elsewhere_are_reported(changes):
+    pyarrow = pytest.importorskip("pyarrow")
+    told = {name: pyarrow.py_buffer(value) if isinstance(value, bytes) else value for name, value in changes[1].items()}
+    assert "array" in rules(arrow_pickle(["x", "yy"], **told), "model.pkl")
+
+
+def test_an_arrow_array_of_another_kind_is_not_vouched_for():
+    pyarrow = pytest.importorskip("pyarrow")
+    for array in (pyarrow.array([1, 2]), pyarrow.array([["a"]]), pyarrow.array([b"a"])):
+        assert rules(pickle.dumps(array), "model.pkl"), array.type
+    texts = pd.array(["x"], dtype=pd.StringDtype("pyarrow"))
+    data = pickle.dumps(texts, 2).replace(b"_pa_array", b"_pa_arrow")
+    assert "misused" in rules(data, "model.pkl")
 
 
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])

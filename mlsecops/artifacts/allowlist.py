@@ -17,6 +17,7 @@ functools.partial, operator.attrgetter, ufunc lookups by name, anything that ope
 
 import re
 from functools import cache
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 
@@ -233,6 +234,60 @@ def check_array(state, m):
         m.find("array", "a numpy array whose content does not fit its shape and type")
 
 
+def arrow_buffer(args, m):
+    return len(args) == 1 and (made_by(args[0]) == BYTEARRAY or (type(args[0]) is int and m.data[args[0]] == 0x96))
+
+
+def arrow_bytes(buffer, m):
+    """The bytes of an Arrow buffer; of None, which stands for an empty one, none. Raises ValueError or TypeError."""
+    if type(buffer) is int and m.literal(buffer) is None:
+        return b""
+    if made_by(buffer) != ARROW_BUFFER:
+        raise ValueError("a buffer")
+    token = buffer.args[0]
+    while type(token) is not int:  # bytearray(bytes), where bytes may be spelled _codecs.encode(text, "latin1")
+        if not token.args:
+            return b""
+        token = token.args[0]
+    return m.payload(token)
+
+
+def arrow_text(args, m):
+    """Whether pyarrow's _restore_array gets a column of texts, as pandas keeps one where pyarrow is installed.
+
+    Arrow believes what it is told: offsets behind the end of the text would be read from other memory, and so would a
+    text that is not UTF-8. args: one tuple (type, length, number of missing, offset, buffers, children, dictionary),
+    the buffers being a bit per text that is not missing (or None), length + 1 positions, and the UTF-8 of all texts.
+    Source: Arrow's columnar format, "Variable-size Binary Layout".
+    """
+    ((kind, length, missing, offset, buffers, children, dictionary),) = args
+    code, size = {"string": ("i", 4), "large_string": ("q", 8)}[m.literal(kind.args[0])]
+    length, missing, offset = m.literal((length, missing, offset))
+    plain = type(length) is type(missing) is int and 0 <= missing <= length and type(offset) is int and offset == 0
+    plain = plain and made_by(kind) == ARROW_TYPE and children == [0] and m.literal(dictionary) is None
+    if not plain or buffers[0] != 3 or len(buffers) != 4:
+        return False
+    bits, positions, text = (bytes(arrow_bytes(buffer, m)) for buffer in buffers[1:])
+    if missing or bits:
+        present = int.from_bytes(bits, "little") & ((1 << length) - 1)
+        if 8 * len(bits) < length or present.bit_count() != length - missing:
+            return False
+    positions = memoryview(positions[: size * (length + 1)]).cast(code).tolist()
+    if not length and not positions:
+        return True
+    if len(positions) != length + 1 or positions[0] < 0 or positions[-1] > len(text):
+        return False
+    text = text[: positions[-1]] + b" "
+    text.decode("utf-8")
+    # A position in the middle of a character (10xxxxxx) would make two texts that are not UTF-8.
+    return all(a <= b and text[b] & 0xC0 != 0x80 for a, b in pairwise([positions[0], *positions]))
+
+
+ARROW_BUFFER, ARROW_TYPE, ARROW_ARRAY = (("pyarrow.lib", n) for n in ("py_buffer", "type_for_alias", "_restore_array"))
+ARROW_STRINGS = {(module, "ArrowStringArray") for module in ("pandas.arrays", "pandas.core.arrays.string_arrow")}
+BYTEARRAY = ("builtins", "bytearray")
+
+
 def scalar(args, m):
     # numpy's scalar(dtype, bytes); with an object dtype the second argument would be any object.
     return made_by(args[0]) == DTYPE and args[0].has_object is False
@@ -339,7 +394,7 @@ def attribute(args, m):
 
 # Whatever these get, the worst they do is to take memory or to fail.
 ARRAY_MAKERS = {
-    ("numpy", "dtype"), ("numpy.ma.core", "_mareconstruct"),
+    ("numpy", "dtype"), ("numpy.ma.core", "_mareconstruct"), ARROW_ARRAY, ARROW_BUFFER,
     *((f"numpy.{c}.multiarray", name) for c in ("core", "_core") for name in ("_reconstruct", "scalar")),
     *((f"numpy.{c}.numeric", "_frombuffer") for c in ("core", "_core")),
 }  # fmt: skip
@@ -379,6 +434,9 @@ CHECKS = {
     ("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex"): index_class,
     ("pandas.core.indexes.interval", "_new_IntervalIndex"): index_class,
     ("pandas.core.indexes.period", "_new_PeriodIndex"): index_class,
+    ARROW_TYPE: literals,
+    ARROW_BUFFER: arrow_buffer,
+    ARROW_ARRAY: arrow_text,
     ("dateutil.tz.tz", "tzutc"): no_arguments,
     ("dateutil.tz.tz", "tzlocal"): no_arguments,
     ("torch.serialization", "_get_layout"): literals,
@@ -413,6 +471,8 @@ def check_state(target, state, m):
         except ValueError:
             fields, version = {None: None}, ""
         names = [name for name in fields if not isinstance(name, str) or name.startswith("__") or name == "_build_f"]
+        if key in ARROW_STRINGS and made_by(fields.get("_pa_array")) != ARROW_ARRAY:
+            names.append("_pa_array")  # pyarrow would iterate it
         if names or not (version == () or isinstance(version, str)):
             m.find("misused", f"sets a state of {target.of.name} that ordinary data does not have: {names[:3]}")
 

@@ -6,7 +6,8 @@ whether the allowlist permits that. What the stack holds here:
 
 - a literal (number, string, bytes, None): the position of its opcode, an ``int``, decoded only when somebody asks;
 - a tuple: a Python tuple of such values;
-- a list: a Python list that holds only its length; ``SET``, ``LITERAL``: one shared marker each;
+- a list: a Python list that holds its length, and its items only where a check may ask for them (``KEPT``);
+  ``SET``, ``LITERAL``: one shared marker each;
 - ``Dict``: the keys and values while there are few of them (dtype fields and object states are looked into);
 - ``Global``: a name that was reached; ``Instance``: the result of a call.
 
@@ -28,6 +29,7 @@ MAX_MARKS = 100_000  # open marks: honest picklers nest at most as deep as Pytho
 MAX_GAPS = 65_536  # memo places skipped: honest picklers number them without holes (Python 2 started at 1)
 MAX_NAMES = 20_000  # different globals
 MAX_TEXT = 4_096  # a longer string is never a module, a name, or an argument that has to be looked at
+KEPT = 3  # items of a list that are kept once a stream has reached Arrow arrays: an array of texts has three buffers
 SMALL = 256  # a dict filled with larger batches than this is data, not a dtype or an object's state
 
 U2, U4, U8, I4 = (struct.Struct(f).unpack_from for f in ("<H", "<I", "<Q", "<i"))
@@ -140,6 +142,7 @@ class Machine:
         self.persistent, self.joblib, self.nested = persistent, joblib, nested
         self.proto = 0
         self.care = False  # has a global been reached that must not be kept?
+        self.buffers = False  # has the maker of Arrow arrays been reached? Then short lists keep their items
         self.seen = {}
         self.nested_done = set()
         self.arrays = 0  # joblib arrays met: then a plain pickle.load would read the same bytes differently
@@ -338,6 +341,8 @@ class Machine:
                             if self.care:
                                 self.at = pos
                                 self.keep(items)
+                                if self.buffers and len(items) <= KEPT:
+                                    stack[-1] += items
                         else:
                             self.at = pos
                             self.append_to(stack[-1])
@@ -507,9 +512,12 @@ class Machine:
         return pos + 1
 
     def op_append(self, pos):
-        self.keep([self.stack.pop()])
+        item = self.stack.pop()
+        self.keep([item])
         if type(self.stack[-1]) is list:
             self.stack[-1][0] += 1
+            if self.buffers and self.stack[-1][0] <= KEPT:
+                self.stack[-1].append(item)
         else:
             self.append_to(self.stack[-1])
         return pos + 1
@@ -585,6 +593,7 @@ class Machine:
             self.find(*allowlist.explain(*real))
         elif "r" not in may:
             self.care = True
+            self.buffers = self.buffers or real == allowlist.ARROW_ARRAY
         self.seen[key, self.proto < 3] = found
         return found
 
