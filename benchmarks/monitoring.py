@@ -56,7 +56,7 @@ def clients(seeds, calibrated, scored, each):
         quiet, honest = traffic.honest(calibrated).drop(columns="kind"), traffic.honest(scored)
         kind = honest.groupby("client")["kind"].first()
         others = {name: traffic.make(name, each) for name in (*Traffic.ATTACKERS, *SET_ASIDE, *Traffic.UNSEEN)}
-        matched = traffic.make("matched", scored)
+        matched = traffic.matched(traffic.make("uniform_few", scored))
         for name, rows in found.items():
             calibration = Calibration.fit(quiet, reference, count_all=name.startswith("every"))
             scores = calibration.score(honest.drop(columns="kind"))

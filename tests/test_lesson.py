@@ -186,6 +186,12 @@ def test_a_measured_value_is_shown_rounded_and_kept_in_full(shown):
     ]
 
 
+def test_a_prediction_stands_beside_what_was_measured(capsys):
+    shows.reveal(3, 50)
+    shows.reveal(None, "7 of 8")
+    assert capsys.readouterr().out == "You wrote: 3. Measured: 50.\nYou wrote: nothing. Measured: 7 of 8.\n"
+
+
 def test_timing_is_one_line_that_the_sanitize_rule_can_find(shown):
     lesson.timing(pickle=0.2, safetensors_mapped=0.0005, slow=3.0)
     ((data, results),) = shown
@@ -237,7 +243,7 @@ def test_on_your_own_computer_set_up_installs_nothing(monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("H2b · Python 3.")
 
 
-@pytest.mark.parametrize("name", labs())
+@pytest.mark.parametrize("name", [name for name in labs() if lab_of(name).colab_tools])
 def test_in_colab_only_the_missing_tools_are_installed_at_our_pins(monkeypatch, colab, pins, name):
     tools = [tool.split("[")[0] for tool in lab_of(name).colab_tools]
     monkeypatch.setattr(sandbox, "_installed", lambda tool: tool == tools[0])

@@ -34,13 +34,20 @@ def reference(rows):
     return Reference.of(rows[1])
 
 
-@pytest.mark.parametrize("kind", [*Traffic.HONEST, *Traffic.ATTACKERS, *Traffic.UNSEEN, "matched", *SET_ASIDE])
+@pytest.mark.parametrize("kind", [*Traffic.HONEST, *Traffic.ATTACKERS, *Traffic.UNSEEN, *SET_ASIDE])
 def test_every_kind_asks_what_the_service_takes(traffic, kind):
     made = traffic.make(kind, 5)
     assert made["client"].nunique() == 5 and not made.isna().any().any()
     assert set(made) == {"client", "time", *traffic.fields} and set(made["country"]) <= set(traffic.countries)
     assert (made[traffic.fields].dtypes == traffic.people.dtypes).all()
     assert made["years_exp"].between(0, 60).all()
+
+
+def test_a_matched_client_differs_in_the_people_only(traffic):
+    made = traffic.make("uniform", 5)
+    control = traffic.matched(made)
+    assert made[["client", "time"]].equals(control[["client", "time"]]) and not made.equals(control)
+    assert control[traffic.fields].merge(traffic.people.drop_duplicates()).shape[0] == len(made)
 
 
 def test_clients_of_different_kinds_stay_apart(traffic):
@@ -202,7 +209,7 @@ def test_a_declaration_silences_what_it_explains_and_nothing_else(traffic, refer
     ],
 )
 def test_a_declaration_that_is_none(content):
-    with pytest.raises(ValueError, match="declar"):
+    with pytest.raises(ValueError, match=r"declaration|declared"):
         declarations(content)
 
 

@@ -13,7 +13,8 @@ ROOMS = ("mlsecops", "classroom", "grader", "authoring")
 ALLOWED = {
     "classroom.exchange": {"classroom.exchange"},
     "classroom.questions": {"classroom.questions", "classroom.exchange"},
-    "classroom.drills": {"classroom.drills", "mlsecops"},
+    # A drill shows what it staged.
+    "classroom.drills": {"classroom.drills", "classroom.lesson", "mlsecops"},
     # Where a lesson runs in Colab it asks the lab's record for the tools that Colab lacks.
     "classroom.lesson": {"classroom.lesson", "classroom.questions"},
     "classroom": {"classroom", "mlsecops"},

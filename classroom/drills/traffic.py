@@ -80,6 +80,11 @@ class Traffic:
         """``count`` clients of one kind, numbered from 0."""
         return getattr(self, f"_{kind}")(count)
 
+    def matched(self, made):
+        """A control: the clients of ``made`` with their names, numbers and times, but they ask about real people."""
+        rows = self._draw(self.people, len(made))
+        return made.assign(**{name: rows[name].to_numpy() for name in self.fields})
+
     # What all kinds are made of -------------------------------------------------------------------------------------
 
     def _rows(self, table, lengths, gaps, start=None):
@@ -292,12 +297,6 @@ class Traffic:
         """Asks for people out of the published survey, as often and as slowly as a user."""
         lengths = self._user_lengths(count)
         return self._rows(self._draw(self.public, lengths.sum()), lengths, self.rng.exponential(300, lengths.sum()))
-
-    def _matched(self, count):
-        """A control, no attacker: in everything but the people asked about it is `uniform_few`; they are real ones."""
-        lengths = self._user_lengths(count)
-        total = lengths.sum()
-        return self._rows(self._draw(self.people, total), lengths, self.rng.exponential(200, total))
 
     # Set aside: never looked at while the detector was made ----------------------------------------------------------
 

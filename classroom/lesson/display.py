@@ -126,6 +126,11 @@ def measured(label: str, value: float | int | str, unit: str = "") -> None:
     _record({label: value}, None, f"{label}: {shown} {unit}".rstrip())
 
 
+def reveal(prediction: object, found: object) -> None:
+    """Put what the reader wrote down beside what was measured; "nothing" where they wrote None."""
+    print(f"You wrote: {'nothing' if prediction is None else prediction}. Measured: {found}.")
+
+
 @contextmanager
 def stopwatch() -> Iterator[list[float]]:
     """Measure a block: `with stopwatch() as seconds: ...`; afterwards `seconds[0]` holds the time it took."""

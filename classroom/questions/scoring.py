@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from classroom.exchange.answer import OURS, Answer
 from classroom.questions import Verdict
 
+MISSED = 0.49  # of its score, where a control is missing altogether
 SHOWN = 3  # failed cases that the detail tells
 
 
@@ -85,6 +86,32 @@ def gate(cases: Sequence[Case], rules: Mapping[str, Iterable[str]]) -> Verdict:
     message = _counted(bad, good)
     if not all(c.right for c in bad):
         message += " Here a single miss costs the whole question."
+    return Verdict(score, message, recognized(cases, rules), told(cases))
+
+
+def by_control(cases: Sequence[Case], rules: Mapping[str, Iterable[str]], full: float = 1.0) -> Verdict:
+    """Verdict of a question whose kinds of case are controls: the mean over kinds of the share that is right.
+
+    A kind that is missed altogether caps the question below a half: whoever leaves a control out has not built the
+    thing. Where two kinds of three are missed nothing is left: so much any constant has right. `Case.bad` does not
+    matter here.
+
+    Args:
+        cases: at least one.
+        rules: as for `balance`.
+        full: the share that counts as all, where chance decides a case now and then.
+    """
+    kinds: dict[str, list[bool]] = {}
+    for case in cases:
+        kinds.setdefault(case.kind, []).append(case.right)
+    shares = [min(1.0, sum(right) / len(right) / full) for right in kinds.values()]
+    score = sum(shares) / len(shares)
+    if not all(shares):
+        score *= MISSED * max(0.0, 1.5 * sum(map(bool, shares)) / len(shares) - 0.5)
+    right = sum(case.right for case in cases)
+    message = f"Right about {right} of {len(cases)} cases; {sum(map(bool, shares))} of {len(shares)} kinds recognized."
+    if score == 1:
+        return Verdict(score, message)
     return Verdict(score, message, recognized(cases, rules), told(cases))
 
 

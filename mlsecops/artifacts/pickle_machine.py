@@ -21,7 +21,7 @@ import pickletools
 import re
 import struct
 
-from mlsecops.artifacts import allowlist
+from mlsecops.artifacts import allowlist, raw_bytes
 
 CHUNK = 1 << 20  # opcodes are run in stretches of this many bytes, between which the sizes below are checked
 MAX_STACK = 5_000_000  # entries of stack and memo together
@@ -593,7 +593,7 @@ class Machine:
             self.find(*allowlist.explain(*real))
         elif "r" not in may:
             self.care = True
-            self.buffers = self.buffers or real == allowlist.ARROW_ARRAY
+            self.buffers = self.buffers or real == raw_bytes.ARROW_ARRAY
         self.seen[key, self.proto < 3] = found
         return found
 
@@ -701,10 +701,10 @@ class Machine:
         if target.of.listed and "b" not in target.of.may:
             self.find("misused", f"sets the state of {describe(target)}, ordinary data does not")
         allowlist.check_state(target, state, self)
-        if target.of.key == allowlist.DTYPE:
-            allowlist.finish_dtype(target, state, self)
+        if target.of.key == raw_bytes.DTYPE:
+            raw_bytes.finish_dtype(target, state, self)
         elif target.of.key in allowlist.PLAIN_ARRAYS:
-            allowlist.check_array(state, self)
+            raw_bytes.check_array(state, self)
         if target.of.key == allowlist.JOBLIB_ARRAY:
             return self.joblib_array(target, state, pos + 1)
         return pos + 1

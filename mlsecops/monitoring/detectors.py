@@ -352,6 +352,7 @@ def textbook_signals(queries: pd.DataFrame) -> pd.DataFrame:
         {
             "queries": volume,
             "volume": volume > volume.quantile(0.95),
+            "gap_mean": gap,
             "gap": ((gap - gap.mean()) / gap.std()).abs() > 3,
             "entropy": entropy,
         }
