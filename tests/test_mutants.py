@@ -82,7 +82,9 @@ def test_a_shortcut_is_worth_next_to_nothing(asked):
     ways = dict(shortcuts(asked))
     ways |= {way.name: way.function() for way in listed(asked.lab, "SHORTCUTS") if way.question == asked.id}
     earned = {name: round(score(asked, function, automatic.SEEDS[:1]), 2) for name, function in ways.items()}
-    assert {name: worth for name, worth in earned.items() if worth > CHEAP} == WORTH.get(asked.id, {})
+    # Leaving out what a right answer never looks at is no shortcut.
+    earned = {name: worth for name, worth in earned.items() if worth > CHEAP and not equivalent(asked, ways[name])}
+    assert earned == WORTH.get(asked.id, {})
 
 
 def test_only_questions_that_there_are_stand_in_the_tables():
