@@ -39,6 +39,12 @@ ALIVE = {
     "h3-q6": Figures(34, 12, 0.92),
     "h3-q7": Figures(47, 27, 1.0),
     "h3-q8": Figures(79, 48, 1.0),
+    "h5-q1": Figures(31, 4, 0.94),
+    "h5-q2": Figures(51, 8, 0.92),
+    "h5-q3": Figures(38, 11, 1.0),
+    "h5-q4": Figures(15, 9, 0.96),
+    "h5-q5": Figures(84, 10, 1.0),
+    "h5-q6": Figures(65, 13, 1.0),
 }
 # Shortcuts that earn more than they should.
 WORTH = {

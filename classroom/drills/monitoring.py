@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -129,14 +130,19 @@ def draw_signals(table):
     tones = [COLORS["muted"], COLORS["honest"], COLORS["attack"]]
     for axis, (name, row) in zip(axes, table.iterrows(), strict=True):
         axis.bar(range(len(row)), row, color=tones, hatch="", edgecolor="white")
-        axis.set_title(name.replace(" (", "\n("), fontsize=9)
+        title, _, unit = name.partition(" (")
+        axis.set_title("\n".join([title, *wrap(f"({unit}", 24)]), fontsize=9)
         axis.set_xticks(range(len(row)), [column.replace(" ", "\n", 1) for column in row.index], fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
         for place, value in enumerate(row):
-            axis.text(place, value, f"{value:.2g}", ha="center", va="bottom", fontsize=8)
+            axis.text(place, value, _short(value), ha="center", va="bottom", fontsize=8)
     figure.tight_layout()
-    told = "; ".join(f"{name}: " + ", ".join(f"{c} {v:.2g}" for c, v in row.items()) for name, row in table.iterrows())
-    show(figure, alt=f"Five bar charts, one per signal. {told}.")
+    told = [f"{name}: " + ", ".join(f"{c} {_short(v)}" for c, v in row.items()) for name, row in table.iterrows()]
+    show(figure, alt=f"Five bar charts, one per signal. {'; '.join(told)}.")
+
+
+def _short(value):
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def draw_textbook(signals):
@@ -248,7 +254,7 @@ def draw_windows(table):
         axis.set_ylabel(title)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].axhline(0.2, color=COLORS["muted"], linestyle=":", linewidth=1)
-    axes[0].text(1, 0.205, "rule of thumb, 0.2", fontsize=8, color=COLORS["muted"])
+    axes[0].text(1, 0.23, "rule of thumb, 0.2", fontsize=8, color=COLORS["muted"])
     axes[0].legend(fontsize=8, ncols=4, loc="upper left", bbox_to_anchor=(0, 1.25))
     axes[1].set(xlabel="week", xticks=range(1, 11))
     told = ", ".join(f"week {row.week:.1f} {row.label}" for row in table.itertuples())

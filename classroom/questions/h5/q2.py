@@ -114,7 +114,7 @@ QUESTION = Question(
     minutes=15,
     difficulty=1,
     controls=("monitoring-volume", "monitoring-timing", "AML.T0024"),
-    reread='H5, "One person or forty"',
+    reread='H5, "3 · One person or forty"',
     hints=(
         "Sort by time first, then put each query into the list of its client; only then compare neighbors.",
         "Fields are all names except `client` and `time`. Count in how many of them a query differs from the one "

@@ -130,7 +130,7 @@ QUESTION = Question(
     minutes=20,
     difficulty=3,
     controls=("monitoring-volume", "monitoring-inputs", "AML.T0024", "ML05:2023"),
-    reread='H5, "A threshold with a promise"',
+    reread='H5, "4 · A threshold with a promise"',
     hints=(
         "A mean of few queries strays more than a mean of many: `abs(mean - center) * sqrt(fresh)` is comparable "
         "between clients, in both directions.",

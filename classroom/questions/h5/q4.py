@@ -79,7 +79,7 @@ QUESTION = Question(
     minutes=12,
     difficulty=2,
     controls=("MEASURE", "monitoring-inputs"),
-    reread='H5, "Could the measurement lie?"',
+    reread='H5, "5 · Could the measurement lie?"',
     hints=(
         "A feature that tells honest clients from other honest clients, which only were made the way that the thieves "
         "were, has seen how they were made.",

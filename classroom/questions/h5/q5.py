@@ -34,7 +34,7 @@ def _generate(rng, hidden=False):
 
         items = [("none", "quiet", window()) for _ in range(6)]
         if hidden:
-            items += [("none", "a quiet hour", window(sizes=(900, 1_200))) for _ in range(3)]
+            items += [("none", "a quiet hour", window(sizes=(900, 1_200))) for _ in range(5)]
         for way, moved in ways.items():
             items += [("drift", way, window(*moved)) for _ in range(3)]
             items.append(("both", f"{way}, and probes", window(*moved, r.uniform(*shares["many"]))))

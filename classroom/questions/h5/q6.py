@@ -69,7 +69,7 @@ class _Scene:
         return address
 
 
-def _scene(r, kind):
+def _scene(r, kind, hidden):
     scene = _Scene(r)
     thief, home = scene.name("k"), scene.name("a")
     scene.crowd(r.randint(4, 8))
@@ -102,6 +102,12 @@ def _scene(r, kind):
         scene.strangers(scene.office(r.randint(6, 8), thief))
     elif kind == "the service came back":
         scene.lines.append({"time": r.randint(1_000, 90_000), "event": "recovered"})
+    if hidden and kind not in ("two addresses", "two suspects"):  # each scene asks for more than its own subject
+        suspects.append(scene.name("k"))
+        there = scene.name("a")
+        for key in (suspects[1], scene.name("k")):
+            scene.ask(key, there)
+        r.shuffle(suspects)
     r.shuffle(scene.lines)
     return scene.lines, suspects
 
@@ -110,7 +116,7 @@ def _generate(rng, hidden=False):
     r = draws(rng)
     kinds = ["one address, two keys", "two addresses", "in an office", "step by step", "without a key", "two suspects"]
     kinds += ["exactly five", "exactly six", "an office full of strangers", "the service came back"] if hidden else []
-    inputs = [(kind, _scene(r, kind)) for kind in kinds for _ in range(3)]
+    inputs = [(kind, _scene(r, kind, hidden)) for kind in kinds for _ in range(3)]
     r.shuffle(inputs)
     cases = [{"kind": kind, "due": _report(*given)} for kind, given in inputs]
     return [given for _, given in inputs], {"cases": cases}
