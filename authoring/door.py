@@ -162,9 +162,11 @@ def _checks(everything: bool) -> Iterator[tuple[str, Callable[[], int]]]:
     yield "nbstripout: nothing stored", lambda: call("-m", "nbstripout", "--verify", *STRIP, *_notebooks())
     yield "address: badges, set-up cells and labs as generated", lambda: call("course.py", "address", "--check")
     yield "pins: requirements as declared", lambda: call("course.py", "pins", "--check")
-    chosen = [] if everything else ["-m", "not slow"]
-    report = f"--junitxml={REPORTS / 'pytest.xml'}"
-    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", *chosen, report)
+    quick = "" if everything else " and not slow"
+    shared = ["-n", "2", "--dist", "loadfile", f"--junitxml={REPORTS / 'pytest.xml'}"]
+    yield "pytest: unit tests", lambda: call("-m", "pytest", "tests", "-m", f"not alone{quick}", *shared)
+    report = f"--junitxml={REPORTS / 'limits.xml'}"
+    yield "limits: grading hostile work", lambda: call("-m", "pytest", "tests", "-m", f"alone{quick}", report)
     yield "papermill: every lesson", lambda: call("-m", "authoring")
     yield "nbval: every lesson again, the same", _execute_again
 

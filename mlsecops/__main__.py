@@ -183,6 +183,46 @@ def check_requirements(arguments):
     return worst
 
 
+def scan_notebook(arguments):
+    """Looks for credentials in notebooks, code, configuration. Returns the exit code: 0 none, 1 found, 2 unreadable."""
+    from mlsecops.leaks import history, scan
+
+    try:
+        key = scan.fingerprint_key(arguments.fingerprint_key and Path(arguments.fingerprint_key))
+        given = arguments.allow and Path(arguments.allow)
+        allowed = scan.allow_marks(given.read_text(encoding="utf-8")) if given else {}
+    except (OSError, ValueError) as error:
+        print(plain(error), file=sys.stderr)
+        return UNREADABLE
+    worst, rows, unread = FINE, [], []
+    place = Places(arguments.files)
+    todo = [file for name in arguments.files for file in scan.files(Path(name))]
+    progress = Progress(len(todo))
+    for file in todo:
+        try:
+            rows.append(scan.row(place(file), scan.scan(file.read_bytes(), str(file), key)))
+        except (OSError, ValueError) as error:
+            print(f"{plain(file)}: {plain(error)}", file=sys.stderr)
+            unread.append(place.unreadable(file, error))
+            rows.append(scan.row(place(file), None))
+            worst = UNREADABLE
+        progress.step()
+    for name in arguments.files if arguments.history else ():
+        try:
+            rows += scan.history_rows(Path(name), key)
+        except history.GitError as error:
+            print(f"{plain(name)}: {plain(error)}", file=sys.stderr)
+            worst = UNREADABLE
+    expired = scan.take_allowed(rows, allowed, arguments.expired == "fail")
+    for mark in expired:
+        print(f"the allow-mark {plain(mark)} has expired ({allowed[mark].until})", file=sys.stderr)
+    if any(row["result"] == FAIL for row in rows):
+        worst = max(worst, FOUND)
+    findings = [finding for row in rows for finding in scan.findings_of(row["path"], row["findings"])]
+    show(arguments, rows, findings + unread, scan.RULES | UNREADABLE_RULE, scan.table(rows))
+    return worst
+
+
 def audit_key(arguments: argparse.Namespace) -> bytes:
     """The key of the audit log: from ``--key-file`` (hexadecimal), else derived from SALARY_SECRET.
 
@@ -365,6 +405,22 @@ def main(argv=None):
         command.add_argument("files", nargs="+", metavar="FILE", help="a file or, for scan-model, a folder")
         command.add_argument("--format", choices=("table", "json", "sarif"), default="table")
         command.set_defaults(run=run, command=name)
+    words = "look for credentials in notebooks, code and configuration, and show none of them"
+    command = commands.add_parser("scan-notebook", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    words = "a file, or a folder: all in it that git is not told to ignore"
+    command.add_argument("files", nargs="+", metavar="PATH", help=words)
+    words = "every version that the repository still holds, too, of whatever branch, stash or undone commit"
+    command.add_argument("--history", action="store_true", help=words)
+    command.add_argument(
+        "--fingerprint-key", metavar="FILE", help="16 bytes or more; else one of the user's own is made"
+    )
+    command.add_argument(
+        "--allow", metavar="FILE", help="findings looked at: a list of mark, reason and until, in JSON"
+    )
+    words = "what an allow-mark does after its last day (a nightly run should fail)"
+    command.add_argument("--expired", choices=("warn", "fail"), default="warn", help=words)
+    command.add_argument("--format", choices=("table", "json", "sarif"), default="table")
+    command.set_defaults(run=scan_notebook, command="scan-notebook")
     words = "say whether audit logs hold: nothing edited, removed, moved or cut off"
     command = commands.add_parser("verify-log", help=words, description=f"{words[0].upper()}{words[1:]}.")
     command.add_argument("files", nargs="+", metavar="PATH", help="a log (with all its segments), or a folder of logs")

@@ -3,6 +3,7 @@
 import _thread
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -136,7 +137,15 @@ def test_a_function_of_the_package_is_remarked_upon(capsys):
     assert "comes from the course's package" not in card(capsys, "h2b-q1", solved("h2b-q1"))
 
 
-def test_an_interrupt_and_an_exit_leave_the_notebook_alive(capsys):
+@pytest.fixture
+def interruptible():
+    """SIGINT as a notebook has it: a job in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_and_an_exit_leave_the_notebook_alive(capsys, interruptible):
     def endless(*arguments):
         _thread.interrupt_main()  # as Ctrl-C does
         time.sleep(5)

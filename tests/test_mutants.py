@@ -43,8 +43,8 @@ ALIVE = {
     "h5-q2": Figures(51, 8, 0.92),
     "h5-q3": Figures(38, 11, 1.0),
     "h5-q4": Figures(15, 9, 0.96),
-    "h5-q5": Figures(84, 10, 1.0),
-    "h5-q6": Figures(65, 13, 1.0),
+    "h5-q5": Figures(86, 12, 1.0),
+    "h5-q6": Figures(68, 14, 1.0),
 }
 # Shortcuts that earn more than they should.
 WORTH = {
