@@ -139,15 +139,17 @@ class _Reader:
                 self.pair(name, value, tuple(n for n in names if n and n != name))
         elif isinstance(node, ast.Call):
             names = [keyword.arg for keyword in node.keywords if keyword.arg]
-            for keyword in node.keywords:
-                self.pair(keyword.arg, keyword.value, tuple(n for n in names if n != keyword.arg))
             function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            logs_in = re.fullmatch(r"(?i)login|set_?api_?key|authenticate|init_?api|use_?token", function)
+            for keyword in node.keywords:
+                name = "api_key" if logs_in and keyword.arg == "key" else keyword.arg
+                self.pair(name, keyword.value, tuple(n for n in names if n != keyword.arg))
             if (
                 function in ("setenv", "putenv", "set_env", "setdefault", "set", "getenv", "get")
                 and len(node.args) >= 2
             ):
                 self.pair(self.text(node.args[0]), node.args[1])
-            if re.fullmatch(r"(?i)login|set_?api_?key|authenticate|init_?api|use_?token", function) and node.args:
+            if logs_in and node.args:
                 self.pair("token", node.args[0])
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             arguments = node.args

@@ -129,6 +129,15 @@ def blobs(repository: Path) -> Iterator[Blob]:
 
 def first_commit(repository: Path, blob: str) -> str:
     """The commit that brought a file's version in, or "" when none is known any more."""
-    arguments = ("log", "--all", "--reflog", "--no-textconv", "-m", "--format=%H", f"--find-object={blob}", "--")
-    lines = run(repository, *arguments).split()
+    arguments = (
+        "--topo-order",
+        "--all",
+        "--reflog",
+        "--no-textconv",
+        "-m",
+        "--format=%H",
+        f"--find-object={blob}",
+        "--",
+    )
+    lines = run(repository, "log", *arguments).split()
     return lines[-1].decode("ascii") if lines else ""

@@ -18,6 +18,7 @@ import yaml
 PLACES = ("source", "markdown", "raw", "output", "metadata", "widget", "attachment", "config")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 TAG = re.compile(r"<[^<>]{0,2000}>")
+BETWEEN = re.compile(r"</t[dh]>\s*<t[dh][^<>]*>")  # two fields of a table's row
 ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
 IMAGES = (
     "image/png",
@@ -194,7 +195,7 @@ def text(content: str, place: str, cell: str = "", line: int = 1) -> Iterator[Un
     content = ANSI.sub("", content)
     yield Unit(place, content, cell, line)
     if "<" in content and TAG.search(content):
-        plain = html.unescape(TAG.sub("", content))
+        plain = html.unescape(TAG.sub("", BETWEEN.sub(" | ", content)))
         if plain != content:
             yield Unit(place, plain, cell, 0)
     if '\\"' in content or "\\'" in content:
@@ -236,8 +237,10 @@ def structure(
         names = tuple(str(key) for key in content)
         named = content.get("name", content.get("key"))
         for key, value in content.items():
-            # {"name": "OPENAI_API_KEY", "value": "…"} is how many files spell a setting.
-            label = named if key == "value" and isinstance(named, str) else str(key)
+            # {"name": "OPENAI_API_KEY", "value": "…"} and {"token": {"default": "…"}} are how files spell a setting.
+            label = str(key)
+            if label.lower().removeprefix("current") in ("value", "default", "content", "data", "text"):
+                label = named if isinstance(named, str) else name or label
             yield from structure(value, place, cell, label, names, deep - 1)
     elif isinstance(content, list) and deep:
         if content and all(isinstance(part, int | float) for part in content[:3]):

@@ -119,13 +119,15 @@ HEADERS = [
         (("bearer ",), r"(?<![\w-])(?i:bearer)\s+(?P<value>[A-Za-z0-9+/=_.~-]{20,})"),
         (("curl ",), r"\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,60}:(?P<typed>[^\s\"']{4,})"),
         (("mysql",), r"\bmysql(?:dump)?\b[^\n|;]{0,200}?\s-p(?P<typed>[^\s\"'-][^\s\"']{3,})"),
+        (("login ",), r"\blogin\s+\S+\s+password\s+(?P<typed>\S{4,})"),  # as .netrc has it
         (("sshpass ",), r"\bsshpass\s+-p\s*[\"']?(?P<typed>[^\s\"']{4,})"),
     )
 ]
 # A name and what it is set to, in code that cannot be parsed, shells, configuration and prose.
 PAIR = re.compile(
-    r"(?P<name>[A-Za-z_][\w.-]{0,80})\\?[\"']?\]?\s*(?::=|=>|[:=])\s*\\?(?:[fbruFBRU]{1,2})?"
-    r"(?:\"(?P<double>[^\"\n\\]{4,400})\\?\"|'(?P<single>[^'\n\\]{4,400})\\?'|(?P<bare>[^\s\"'`,;(){}\[\]<>&|]{6,400}))"
+    r"(?P<name>[A-Za-z_][\w.-]{0,80})\\?[\"'`]?\]?[ \t]*(?::=|=>|[:=|>])[ \t]*\\?(?:[fbruFBRU]{1,2})?"
+    r"(?:\"(?P<double>[^\"\n\\]{4,400})\\?\"|'(?P<single>[^'\n\\]{4,400})\\?'|`(?P<ticks>[^`\n]{4,400})`"
+    r"|(?P<bare>[^\s\"'`,;(){}\[\]<>&|]{6,400}))"
     r"|--?(?P<flag>[a-z][\w-]{2,40})[= ](?P<after>[^\s\"'-][^\s\"'`;|<>]{5,400})"
 )
 
@@ -147,7 +149,8 @@ _OTHER_NAMES = re.compile(
     r"by_?pass|com_?pass|tres_?pass|over_?pass)$"
 )
 _PLACEHOLDER = re.compile(
-    r"(?i)(?:^|[^a-z0-9])(?:your|my|the|an?)[-_ ]?(?:own|real|actual|secret|super|private|new|openai|hf|api|aws|access|"
+    r"(?i)(?:^|[^a-z0-9])(?:(?:your|my)[-_ ]?|(?:the|an?)[-_ ])(?:own|real|actual|secret|super|private|new|openai|"
+    r"hf|api|aws|access|"
     r"key|token|pass\w*|pwd|user\w*|account|project|org\w*|team|database|db|bot|app|client|wandb|github|google|azure)"
     r"|your[-_]|change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this|with)|insert[-_ ]|enter[-_ ]|paste[-_ ]|fill[-_ ]?in"
     r"|placeholder|redacted|removed|masked|hidden|censored|scrubbed|example|dummy|sample|fake|mock|\btodo\b|\btbd\b|\bfixme\b"
@@ -240,15 +243,12 @@ def named(name: str, value: str, beside: Iterable[str] = ()) -> bool:
 
 
 def _looks_like_a_name(value: str) -> bool:
-    """``db_password``, ``API_KEY``, ``password``: a name, not what it stands for."""
+    """``db_password``, ``API_KEY``, ``refresh_token_v1``, ``Passwort``: a name or a word, not what it stands for."""
     words = re.split(r"[_.\s-]+", value)
-    if len(words) > 1 and (value.islower() or value.isupper()) and all(word.isalpha() for word in words):
-        return bool(_SECRET_NAMES.search(normal(value))) or "_" in value
-    return bool(
-        re.fullmatch(
-            r"(?i)(?:enter|type|please|invalid|wrong|incorrect|forgot|show|hide)\w*|[a-z]+word|[a-z]+key", value
-        )
-    )
+    if len(words) > 1 and (value.islower() or value.isupper()):
+        if all(re.fullmatch(r"[A-Za-z]+|[vV]?\d{1,3}", word) for word in words):
+            return "_" in value or bool(_SECRET_NAMES.search(normal(value)))
+    return bool(re.fullmatch(r"[A-Z]?[a-z]{1,12}|[A-Z]{1,12}|(?i:enter|type|please|invalid|wrong|incorrect)\w*", value))
 
 
 def find(text: str, pairs: bool = True) -> Iterator[Hit]:
@@ -308,7 +308,7 @@ def find_pairs(text: str) -> Iterator[Hit]:
     """The secrets in a text that are so by the name they are given to."""
     for match in PAIR.finditer(text):
         name = match["name"] or match["flag"]
-        group = next(g for g in ("double", "single", "bare", "after") if match[g] is not None)
+        group = next(g for g in ("double", "single", "ticks", "bare", "after") if match[g] is not None)
         if not re.search(r"(?i)pass|pw|secret|token|key|auth|cred|bearer|pat|dsn|conn", name):
             continue
         value = match[group]

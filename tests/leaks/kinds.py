@@ -70,7 +70,9 @@ KINDS = {
 }  # fmt: skip
 
 
-def cell(source: str | list[str], *outputs: dict, kind: str = "code", identifier: str = "c0ffee01", **more: object) -> dict:
+def cell(
+    source: str | list[str], *outputs: dict, kind: str = "code", identifier: str = "c0ffee01", **more: object
+) -> dict:
     made = {"cell_type": kind, "id": identifier, "metadata": {}, "source": source} | more
     return made | ({"outputs": list(outputs), "execution_count": 1} if kind == "code" else {})
 

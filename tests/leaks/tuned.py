@@ -20,7 +20,10 @@ SHAPES = {
     "shell": lambda r, s, n: ("a.ipynb", notebook(cell(f'!{n}="{s}" python train.py'))),
     "commented": lambda r, s, n: ("a.ipynb", notebook(cell(f"# {n} = '{s}'\nx = 1"))),
     "does not parse": lambda r, s, n: ("a.ipynb", notebook(cell(f'{n} = "{s}"\nfor x in'))),
-    "printed": lambda r, s, n: ("a.ipynb", notebook(cell("print(config)", stream(f"{{'{n}': '{s}', 'debug': True}}\n")))),
+    "printed": lambda r, s, n: (
+        "a.ipynb",
+        notebook(cell("print(config)", stream(f"{{'{n}': '{s}', 'debug': True}}\n"))),
+    ),
     "escaped": lambda r, s, n: ("a.ipynb", notebook(cell("x", stream(json.dumps(json.dumps({n: s})))))),
     "colored": lambda r, s, n: (
         "a.ipynb",
@@ -40,7 +43,10 @@ SHAPES = {
                     "output_type": "error",
                     "ename": "ConnectionError",
                     "evalue": "refused",
-                    "traceback": [f"\x1b[0;32m----> 1\x1b[0m connect({n}=\x1b[34m'{s}'\x1b[0m)", "ConnectionError: refused"],
+                    "traceback": [
+                        f"\x1b[0;32m----> 1\x1b[0m connect({n}=\x1b[34m'{s}'\x1b[0m)",
+                        "ConnectionError: refused",
+                    ],
                 },
             )
         ),
@@ -98,23 +104,25 @@ SHAPES = {
 }
 
 
-def address(r: random.Random, secret: str) -> tuple[str, bytes]:
-    scheme = r.choice(("postgresql", "mysql+pymysql", "mongodb+srv", "redis", "https", "amqp"))
-    return "a.ipynb", notebook(cell(f'engine = connect("{scheme}://ann:{secret}@db.internal/prod")'))
-
-
-def planted(seed: int = 1) -> list[tuple[str, str, bytes]]:
-    """What has to be found, one secret a file: its label, the file's name, its bytes."""
+def planted(seed: int = 1) -> list[tuple[str, str, bytes, str]]:
+    """What has to be found, one secret a file: a label, the file's name, its bytes, and the secret."""
     r = random.Random(seed)
     made, kinds = [], list(KINDS)
     for number, (shape, build) in enumerate(SHAPES.items()):
         for step in range(4):
             kind = kinds[(5 * number + 7 * step) % len(kinds)]
             secret, name = KINDS[kind](r)
-            made.append((f"{shape}: {kind}", *build(r, secret, name)))
-    made += [(f"address {n}", *address(r, chosen(r).replace("#", "-"))) for n in range(6)]
-    made.append(("private key in a cell", "a.ipynb", notebook(cell(f'KEY = """{pem(r)}"""'))))
-    made.append(("private key in JSON", "sa.json", json.dumps({"type": "service_account", "private_key": pem(r)}).encode()))
+            made.append((f"{shape}: {kind}", *build(r, secret, name), secret))
+    for scheme in ("postgresql", "mysql+pymysql", "mongodb+srv", "redis", "https", "amqp"):
+        secret = chosen(r).replace("#", "-")
+        made.append(
+            (scheme, "a.ipynb", notebook(cell(f'engine = connect("{scheme}://ann:{secret}@db.internal/prod")')), secret)
+        )
+    secret = pem(r)
+    made.append(("private key in a cell", "a.ipynb", notebook(cell(f'KEY = """{secret}"""')), secret))
+    made.append(
+        ("private key", "sa.json", json.dumps({"type": "service_account", "private_key": secret}).encode(), secret)
+    )
     return made
 
 
@@ -157,8 +165,12 @@ def benign(seed: int = 2) -> list[tuple[str, str, bytes]]:
         "svg": shown(image_svg__xml=f"<svg><path d='M{' '.join(str(r.random()) for _ in range(300))}'/></svg>"),
         "plotly": shown(application_json={"data": [{"x": {"bdata": encoded(r.randbytes(4_000)), "dtype": "f8"}}]}),
         "widget view": shown(**{"application_vnd.jupyter.widget-view+json": {"model_id": hexadecimal(r, 32)}}),
-        "table": shown(text_html="<table><tr><th>token</th><th>count</th></tr><tr><td>salary</td><td>81</td></tr></table>"),
-        "masked": stream("AuthenticationError: 401 Incorrect API key provided: sk-proj-********************************AbCd\n"),
+        "table": shown(
+            text_html="<table><tr><th>token</th><th>count</th></tr><tr><td>salary</td><td>81</td></tr></table>"
+        ),
+        "masked": stream(
+            "AuthenticationError: 401 Incorrect API key provided: sk-proj-********************************AbCd\n"
+        ),
         "progress": stream("".join(f"\rDownloading: {n}%|{'#' * (n // 10)}" for n in range(0, 101, 5))),
         "hashes": stream("\n".join(f"{hexadecimal(r, 64)}  part-{n}.parquet" for n in range(20))),
         "pip": stream("Collecting torch==2.6.0\n  Using cached torch-2.6.0-cp311-cp311-linux_x86_64.whl (766.7 MB)\n"),
@@ -189,5 +201,8 @@ def benign(seed: int = 2) -> list[tuple[str, str, bytes]]:
         ("binary", "model.bin", r.randbytes(5_000)),
         ("ruff", "pyproject.toml", b'[tool.x]\nkeys = ["a", "b"]\npassword-rules = "strong"\n'),
     ]  # fmt: skip
-    made += [(f"numbers {n}", "a.ipynb", notebook(cell(f"x{n} = {r.random()}", stream(f"{r.random()}\n" * 40)))) for n in range(24)]
+    made += [
+        (f"numbers {n}", "a.ipynb", notebook(cell(f"x{n} = {r.random()}", stream(f"{r.random()}\n" * 40))))
+        for n in range(24)
+    ]
     return made
