@@ -6,85 +6,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from mlsecops.findings import FAIL, FINE, FOUND, PASS, UNKNOWN, UNREADABLE, Finding, as_json, as_sarif, plain
+from mlsecops.console import UNREADABLE_RULE, Places, Progress, files_below, show
+from mlsecops.findings import FAIL, FINE, FOUND, PASS, UNKNOWN, UNREADABLE, Finding, plain
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
-UNREADABLE_RULE = {"unreadable": "The file could not be read, so nothing is known about it."}
-
-
-def files_below(path: Path) -> list[Path]:
-    """The files meant by a path: itself, or for a folder every file below it, sorted; linked folders are left out.
-
-    A folder that cannot be listed stands in the list for its files: what was not looked at must not pass in silence.
-    """
-    if not path.is_dir():
-        return [path]
-    unlisted: list[Path] = []
-    walk = os.walk(path, onerror=lambda error: unlisted.append(Path(error.filename)))
-    return sorted([Path(folder) / name for folder, _, names in walk for name in names] + unlisted)
-
-
-class Places:
-    """Relative names for files: from the current folder if all that was named is below it, else from what was named.
-
-    So a report says nothing about the machine it was made on, and stays the same when the whole folder moves.
-    """
-
-    def __init__(self, names: Iterable[str]) -> None:
-        absolute = [Path(os.path.normpath(Path(name).absolute())) for name in names]
-        here = Path.cwd()
-        self.base = str(here)
-        if not all(path.is_relative_to(here) for path in absolute):
-            try:
-                self.base = os.path.commonpath([path if path.is_dir() else path.parent for path in absolute])
-            except ValueError:  # several drives
-                self.base = ""
-
-    def __call__(self, path: str | Path) -> str:
-        """The name of one file."""
-        full = os.path.normpath(Path(path).absolute())
-        return os.path.relpath(full, self.base) if self.base else full
-
-    def unreadable(self, path: str | Path, error: Exception) -> Finding:
-        """The finding about a file that could not be read."""
-        name = self(path)
-        return Finding("unreadable", "high", name, str(error).replace(str(path), name))
-
-
-class Progress:
-    """A progress line on standard error for long lists; silent when that is not a terminal or the list is short."""
-
-    def __init__(self, total, least=10):
-        self.total, self.done, self.last = total, 0, 0.0
-        self.shown = total >= least and sys.stderr.isatty()
-
-    def step(self):
-        self.done += 1
-        if self.shown and (time.monotonic() - self.last > 0.1 or self.done == self.total):
-            self.last = time.monotonic()
-            filled = 30 * self.done // self.total
-            end = "\n" if self.done == self.total else ""
-            sys.stderr.write(f"\r[{'#' * filled}{'.' * (30 - filled)}] {self.done}/{self.total} files{end}")
-            sys.stderr.flush()
-
-
-def show(
-    arguments: argparse.Namespace,
-    rows: list[dict] | dict,
-    findings: list[Finding],
-    rules: Mapping[str, str],
-    table: Iterable[str],
-) -> None:
-    """Writes a command's result to standard output, and nothing else, in the format asked for."""
-    if arguments.format == "json":
-        table = [as_json(rows)]
-    elif arguments.format == "sarif":
-        table = [as_sarif(findings, f"mlsecops {arguments.command}", rules)]
-    for line in table:
-        print(line)
 
 
 def scan_model(arguments):
@@ -184,43 +112,17 @@ def check_requirements(arguments):
 
 
 def scan_notebook(arguments):
-    """Looks for credentials in notebooks, code, configuration. Returns the exit code: 0 none, 1 found, 2 unreadable."""
-    from mlsecops.leaks import history, scan
+    """See `mlsecops.leaks.commands`."""
+    from mlsecops.leaks.commands import scan_notebook as run
 
-    try:
-        key = scan.fingerprint_key(arguments.fingerprint_key and Path(arguments.fingerprint_key))
-        given = arguments.allow and Path(arguments.allow)
-        allowed = scan.allow_marks(given.read_text(encoding="utf-8")) if given else {}
-    except (OSError, ValueError) as error:
-        print(plain(error), file=sys.stderr)
-        return UNREADABLE
-    worst, rows, unread = FINE, [], []
-    place = Places(arguments.files)
-    todo = [file for name in arguments.files for file in scan.files(Path(name))]
-    progress = Progress(len(todo))
-    for file in todo:
-        try:
-            rows.append(scan.row(place(file), scan.scan(file.read_bytes(), str(file), key)))
-        except (OSError, ValueError) as error:
-            print(f"{plain(file)}: {plain(error)}", file=sys.stderr)
-            unread.append(place.unreadable(file, error))
-            rows.append(scan.row(place(file), None))
-            worst = UNREADABLE
-        progress.step()
-    for name in arguments.files if arguments.history else ():
-        try:
-            rows += scan.history_rows(Path(name), key)
-        except history.GitError as error:
-            print(f"{plain(name)}: {plain(error)}", file=sys.stderr)
-            worst = UNREADABLE
-    expired = scan.take_allowed(rows, allowed, arguments.expired == "fail")
-    for mark in expired:
-        print(f"the allow-mark {plain(mark)} has expired ({allowed[mark].until})", file=sys.stderr)
-    if any(row["result"] == FAIL for row in rows):
-        worst = max(worst, FOUND)
-    findings = [finding for row in rows for finding in scan.findings_of(row["path"], row["findings"])]
-    show(arguments, rows, findings + unread, scan.RULES | UNREADABLE_RULE, scan.table(rows))
-    return worst
+    return run(arguments)
+
+
+def clean_notebook(arguments):
+    """See `mlsecops.leaks.commands`."""
+    from mlsecops.leaks.commands import clean_notebook as run
+
+    return run(arguments)
 
 
 def audit_key(arguments: argparse.Namespace) -> bytes:
@@ -421,6 +323,16 @@ def main(argv=None):
     command.add_argument("--expired", choices=("warn", "fail"), default="warn", help=words)
     command.add_argument("--format", choices=("table", "json", "sarif"), default="table")
     command.set_defaults(run=scan_notebook, command="scan-notebook")
+    words = "take out of notebooks what running them and editors left behind"
+    command = commands.add_parser("clean-notebook", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command.add_argument("files", nargs="+", metavar="PATH", help="a notebook, or a folder")
+    command.add_argument(
+        "--check", action="store_true", help="change nothing, and exit with 1 where something has to go"
+    )
+    command.add_argument(
+        "--keep", action="append", default=[], metavar="NAME", help="metadata that stays; can be repeated"
+    )
+    command.set_defaults(run=clean_notebook, command="clean-notebook")
     words = "say whether audit logs hold: nothing edited, removed, moved or cut off"
     command = commands.add_parser("verify-log", help=words, description=f"{words[0].upper()}{words[1:]}.")
     command.add_argument("files", nargs="+", metavar="PATH", help="a log (with all its segments), or a folder of logs")

@@ -182,8 +182,12 @@ def test_what_is_slow_runs_only_when_all_is_asked_for(monkeypatch):
     monkeypatch.setattr(door.Path, "write_text", lambda *a, **k: None)
     for everything in (False, True):
         calls.clear()
-        next(check for heading, check in door._checks(everything) if heading.startswith("pytest"))()
-        assert ("not slow" in calls[0]) != everything
+        for heading, check in door._checks(everything):
+            if heading.startswith(("pytest", "limits")):
+                check()
+        assert len(calls) == 2
+        for call in calls:
+            assert ("not slow" in call[call.index("-m", 2) + 1]) != everything
 
 
 def test_strip_takes_out_what_the_checks_would_find(tmp_path, monkeypatch, capsys):
@@ -321,23 +325,47 @@ def test_the_summary_counts_and_fails(tmp_path, monkeypatch, capsys):
         (lambda notebook: notebook.metadata.update(papermill={}), False),
         (lambda notebook: notebook.cells[0].metadata.update(executionInfo={"user": {"displayName": "Ada"}}), False),
         (lambda notebook: notebook.cells[1].update(execution_count=1), False),
+        (lambda notebook: put_out(notebook.cells[1], {}), False),
+        (lambda notebook: put_out(notebook.cells[1], {"keep_output": True}), False),
+        (lambda notebook: put_out(notebook.cells[1], {"init_cell": True}), False),
+        (lambda notebook: put_out(notebook.cells[1], {"tags": ["keep_output"]}), False),
+        (lambda notebook: notebook.cells[1].metadata.update(colab={"resources": {"a": {"data": "eA=="}}}), False),
+        (lambda notebook: notebook.cells[1].update(attachments={"a.txt": {"text/plain": "eA=="}}), False),
+        (lambda notebook: notebook.metadata.update(author={"name": "Ada"}), False),
+        (lambda notebook: notebook.cells[1].metadata.update(mlsecops={"check": "h2b-q1"}), True),
         (lambda notebook: None, True),
     ],
 )
 def test_what_an_editor_leaves_behind_is_found(tmp_path, make_notebook, dirty, clean):
-    import nbformat
-
     path = make_notebook(tmp_path / "T1.ipynb", "1 + 1")
     notebook = nbformat.read(path, as_version=4)
     dirty(notebook)
     nbformat.write(notebook, path)
-    command = [sys.executable, "-m", "nbstripout", "--verify", "--keep-id", "--extra-keys", door.EXTRA_KEYS, path]
     before = path.read_bytes()
-    assert (subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0) is clean
+    assert (subprocess.run([sys.executable, *door.CLEAN, "--check", path], cwd=ROOT).returncode == 0) is clean
     assert path.read_bytes() == before
+
+
+def put_out(cell, metadata):
+    """An output, and what asks other tools to keep it."""
+    cell.outputs = [nbformat.v4.new_output("stream", text="leaked")]
+    cell.metadata.update(metadata)
 
 
 def test_the_commit_hook_strips_what_the_check_looks_for():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
-    (strip,) = (hook["entry"] for hook in hooks if hook["id"] == "nbstripout")
-    assert strip == f'python -m nbstripout --keep-id --extra-keys "{door.EXTRA_KEYS}"'
+    (clean,) = (hook["entry"] for hook in hooks if hook["id"] == "clean-notebook")
+    assert clean == " ".join(["python", *door.CLEAN])
+
+
+@pytest.mark.parametrize("room", ["notebooks", "labs", "data"])
+def test_a_secret_in_what_is_published_is_found(room, tmp_path, monkeypatch):
+    monkeypatch.setattr(door, "ROOT", tmp_path)
+    monkeypatch.setattr(door, "call", lambda *command: subprocess.run([sys.executable, *command], cwd=ROOT).returncode)
+    (tmp_path / room).mkdir()
+    (tmp_path / "tests").mkdir()
+    secret = "gh" + "p_aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2"
+    (tmp_path / "tests" / "made_up.py").write_text(f"token = '{secret}'")
+    assert door._no_secrets() == 0
+    (tmp_path / room / "a.txt").write_text(f"token = '{secret}'")
+    assert door._no_secrets() == 1

@@ -11,6 +11,7 @@ import pytest
 from mlsecops import __main__ as commands
 from mlsecops.findings import as_json, as_sarif
 from mlsecops.leaks import history, notebooks, scan
+from mlsecops.leaks.clean import cleaned
 from mlsecops.leaks.secrets import RULES, Hit, find, named
 from tests.leaks import heldout, tuned
 from tests.leaks.kinds import KINDS, cell, encoded, notebook, shown, stream
@@ -467,3 +468,58 @@ def test_the_users_own_key_is_made_once_and_for_them_alone(tmp_path, monkeypatch
 def test_hits_overlap_when_one_is_a_part_of_the_other():
     whole, part = Hit("url-password", "abcdef", 0, 6, 1), Hit("named-secret", "cde", 2, 5, 1)
     assert whole.overlaps(part) and part.overlaps(whole) and not part.overlaps(Hit("named-secret", "x", 0, 1, 1))
+
+
+# -- the cleaner ---------------------------------------------------------------------------------------------
+
+
+def dirty() -> bytes:
+    first = cell(
+        "x = 1\n", stream("out"), metadata={"tags": ["parameters", "keep_output"], "id": "a1", "init_cell": True}
+    )
+    text = cell(["# Title\n", "words"], kind="markdown", identifier="c2", attachments={"a.txt": {"text/plain": "eA=="}})
+    made = json.loads(notebook(first, text, widgets={"state": {}}, colab={"provenance": []}, mlsecops={"lesson": "H4"}))
+    made["cells"][0]["metadata"]["executionInfo"] = {"user": {"displayName": "Ada"}}
+    made["metadata"]["language_info"] = {"name": "python", "version": "3.11.7"}
+    return json.dumps(made).encode()
+
+
+def test_ids_and_code_stay_and_all_else_goes():
+    made = json.loads(cleaned(dirty(), ("mlsecops",)))
+    assert [one["id"] for one in made["cells"]] == ["c0ffee01", "c2"]
+    assert [one["source"] for one in made["cells"]] == ["x = 1\n", ["# Title\n", "words"]]
+    assert made["cells"][0]["metadata"] == {"tags": ["parameters"]} and made["cells"][0]["outputs"] == []
+    assert "attachments" not in made["cells"][1] and "outputs" not in made["cells"][1]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    wanted = {"mlsecops": {"lesson": "H4"}, "kernelspec": kernel, "language_info": {"name": "python"}}
+    assert made["metadata"] == wanted
+    assert "Ada" not in json.dumps(made) and "mlsecops" not in json.loads(cleaned(dirty()))["metadata"]
+
+
+def test_what_is_clean_is_not_touched():
+    once = cleaned(dirty())
+    assert cleaned(once) is once
+    other_order = json.dumps(dict(reversed(json.loads(once).items())), separators=(",", ":")).encode()
+    assert cleaned(other_order) is other_order
+
+
+NO_NOTEBOOKS = [b"", b"{}", b"[]", b'{"cells": [], "metadata": {}}', b'{"cells": [{}], "nbformat": 4}', b"\xff"]
+
+
+@pytest.mark.parametrize("data", NO_NOTEBOOKS)
+def test_what_is_no_notebook_is_not_cleaned(data):
+    with pytest.raises(notebooks.Unreadable):
+        cleaned(data)
+
+
+def test_cleaning_a_folder(tmp_path, capsys):
+    (tmp_path / "a.ipynb").write_bytes(dirty())
+    (tmp_path / "b.ipynb").write_text("{")
+    (tmp_path / "note.txt").write_text("x")
+    assert commands.main(["clean-notebook", "--check", str(tmp_path / "a.ipynb")]) == 1
+    assert (tmp_path / "a.ipynb").read_bytes() == dirty()
+    assert commands.main(["clean-notebook", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "1 of 2 cleaned" in out and "b.ipynb: not a notebook" in err
+    assert commands.main(["clean-notebook", "--check", str(tmp_path / "a.ipynb")]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.ipynb", "b.ipynb", "note.txt"}

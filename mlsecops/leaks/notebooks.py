@@ -262,7 +262,7 @@ def other(data: bytes, path: str) -> Iterator[Unit]:
     ending = path.rsplit(".", 1)[-1].lower()
     python = ending in ("py", "pyi", "pyw")
     yield Unit("config" if not python else "source", content, line=1, python=python)
-    if '\\"' in content:
+    if '\\"' in content and not python:
         yield Unit("config", ESCAPED_QUOTE.sub(r"\1", content).replace("\\n", "\n"))
     if len(content) > 5_000_000:
         return

@@ -15,6 +15,10 @@ from mlsecops.leaks import code, history, notebooks
 from mlsecops.leaks.secrets import RULES, Hit, find, named
 
 SEVERITY = {rule: "high" for rule in RULES} | {"named-secret": "medium"}
+# How a place is called in a report.
+WHERE = {"output": "an output", "attachment": "an attachment", "widget": "a saved widget", "raw": "a raw cell"}
+WHERE |= {"source": "the source", "markdown": "the text", "history": "the history", "config": "the file"}
+WHERE |= {"metadata": "the metadata"}
 FIX = "Revoke it where it was issued first; then take it out"
 
 
@@ -175,13 +179,13 @@ def findings_of(path: str, rows: Iterable[dict]) -> list[Finding]:
     """The same for a table or SARIF. Nothing in them comes from the secret."""
     found = []
     for one in rows:
-        place = one["place"] + (f" of commit {one['commit'][:12]}" if one["commit"] else "")
+        place = WHERE[one["place"]] + (f" (commit {one['commit'][:12]})" if one["commit"] else "")
         found.append(
             Finding(
                 one["rule"],
                 SEVERITY[one["rule"]],
                 path,
-                f"{RULES[one['rule']][:-1]} in its {place}",
+                f"{RULES[one['rule']][:-1]}, in {place}",
                 FIX,
                 line=0 if one["cell"] or one["commit"] else one["line"],
                 cell=one["cell"],
