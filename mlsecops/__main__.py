@@ -134,12 +134,46 @@ def audit_key(arguments: argparse.Namespace) -> bytes:
 
     if arguments.key_file:
         try:
-            return bytes.fromhex(Path(arguments.key_file).read_text(encoding="ascii"))
+            key = bytes.fromhex(Path(arguments.key_file).read_text(encoding="ascii"))
         except ValueError:
             raise ValueError(f"{arguments.key_file} holds no hexadecimal key") from None
+        if len(key) != 32:
+            raise ValueError(f"{arguments.key_file} holds {len(key)} bytes; the key of a log has 32")
+        return key
     if secret := os.environ.get("SALARY_SECRET"):
         return derive(secret, "audit")
     raise ValueError("the key of the log is needed: --key-file, or SALARY_SECRET in the environment")
+
+
+def refused(error: Exception, name: str) -> int:
+    """Says in a sentence why something could not be read, and names a file. Returns the exit code."""
+    text = str(error)
+    named = isinstance(error, OSError) and error.filename
+    print(plain(text if named or Path(name).name in text or "--" in text else f"{name}: {text}"), file=sys.stderr)
+    return UNREADABLE
+
+
+def json_of(name: str) -> object:
+    """What a JSON file holds. Raises OSError, and ValueError with the file's name."""
+    try:
+        return json.loads(Path(name).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{name} is no JSON") from None
+
+
+def positive(text: str) -> int:
+    """A whole number of one or more, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError("a whole number of at least 1 is needed")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time to wait, for argparse: up to a day."""
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("a number of seconds from 0 to 86400 is needed")
+    return value
 
 
 def verify_log(arguments):
@@ -150,8 +184,7 @@ def verify_log(arguments):
         anchor = Path(arguments.anchor) if arguments.anchor else None
         check = verify([Path(name) for name in arguments.files], audit_key(arguments), anchor)
     except (OSError, ValueError, EOFError) as error:
-        print(plain(error), file=sys.stderr)
-        return UNREADABLE
+        return refused(error, arguments.files[0])
     words = f"{check.lines} lines in {check.files} files hold"
     table = [words] if check.ok else [f"{plain(check.file)}: {plain(check.problem)}", f"before and elsewhere {words}"]
     show(arguments, dataclasses.asdict(check), [], {}, table)
@@ -160,6 +193,8 @@ def verify_log(arguments):
 
 def watch(arguments):
     """Follows the service's log. Returns the exit code: 0 nothing found, 1 alerts were raised, 2 unreadable."""
+    from filelock import FileLock, Timeout
+
     from mlsecops.monitoring.rules import declarations
     from mlsecops.monitoring.watch import Watcher
 
@@ -176,32 +211,29 @@ def watch(arguments):
         key = audit_key(arguments) if arguments.key_file or not arguments.unverified else None
         detector, declared = None, {}
         if arguments.declared:
-            try:
-                declared = declarations(json.loads(Path(arguments.declared).read_text(encoding="utf-8")))
-            except ValueError as error:
-                raise ValueError(f"{arguments.declared}: {error}") from None
+            declared = declarations(json_of(arguments.declared))
         if arguments.calibration:  # needs pandas; the rules do not
             from mlsecops.monitoring.detectors import Calibration
             from mlsecops.monitoring.streaming import detector_of
 
             try:
                 detector = detector_of(Calibration.from_json(Path(arguments.calibration).read_text(encoding="utf-8")))
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
                 words = "is no calibration; the command clients makes one with --save"
                 raise ValueError(f"{arguments.calibration} {words}") from None
-        watcher = Watcher(Path(arguments.log), Path(arguments.state), key, detector, arguments.clients, declared)
-        watcher.run(sys.stdout, tell)
-        while not arguments.once:
-            time.sleep(arguments.seconds)
+        with FileLock(f"{arguments.state}.lock", timeout=0):  # two would raise each alert twice
+            watcher = Watcher(Path(arguments.log), Path(arguments.state), key, detector, arguments.clients, declared)
             watcher.run(sys.stdout, tell)
-    except (ValueError, EOFError) as error:
-        print(plain(error), file=sys.stderr)
+            while not arguments.once:
+                time.sleep(arguments.seconds)
+                watcher.run(sys.stdout, tell)
+    except Timeout:
+        print(f"another watch uses {plain(arguments.state)}", file=sys.stderr)
         return UNREADABLE
-    except OSError as error:
+    except (OSError, ValueError, EOFError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        print(plain(error), file=sys.stderr)
-        return UNREADABLE
+        return refused(error, arguments.log)
     return FOUND if alerts else FINE
 
 
@@ -222,7 +254,7 @@ def clients(arguments):
                 raise ValueError(f"{check.file}: {check.problem}")
         try:
             return answered(merged([Path(name)]), arguments.by, arguments.unit)
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError(f"{name} is no log of the service") from None
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
@@ -232,11 +264,19 @@ def clients(arguments):
             raise ValueError("--fpr is a rate between 0 and 1, such as 0.01")
         quiet, asked = queries(arguments.calibration), queries(arguments.log)
         fields = [name for name in quiet if name not in ("client", "time")]
+        for name, table in ((arguments.calibration, quiet), (arguments.log, asked)):
+            odd = [field for field in fields if field not in table or table[field].isna().any()]
+            if odd or len(table.columns) != len(quiet.columns):
+                raise ValueError(f"{name}: not all queries have the same fields ({', '.join(odd) or 'more'})")
         if arguments.reference:
             people = pd.read_csv(arguments.reference)
             if missing := [name for name in fields if name not in people]:
                 raise ValueError(f"{arguments.reference} lacks {', '.join(missing)}")
-            people = people[fields].dropna().astype(quiet[fields].dtypes)
+            people = people[fields].dropna()
+            for field in fields:
+                if quiet[field].dtype == bool and not people[field].isin([True, False]).all():
+                    raise ValueError(f"{arguments.reference}: {field} holds other values than True and False")
+            people = people.astype(quiet[fields].dtypes)
         else:
             ordered = in_order(quiet)
             people = ordered.loc[fresh(ordered), fields]
@@ -245,9 +285,8 @@ def clients(arguments):
         scores = calibration.score(asked[quiet.columns])
         if arguments.save:
             Path(arguments.save).write_text(calibration.to_json(), encoding="utf-8")
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        print(plain(error), file=sys.stderr)
-        return UNREADABLE
+    except (OSError, ValueError, EOFError) as error:
+        return refused(error, arguments.log)
     counts = asked["client"].value_counts()
     units = [
         {"id": name, "p": float(row.p), "flagged": bool(row.flagged), "queries": int(counts[name]), "fresh": int(row.n)}
@@ -350,9 +389,9 @@ def main(argv=None):
     command.add_argument("--key-file", metavar="FILE", help="holds the log's key in hexadecimal; else SALARY_SECRET")
     command.add_argument("--unverified", action="store_true", help="without a key: only the links are checked")
     command.add_argument("--once", action="store_true", help="read what there is, and end")
-    command.add_argument("--clients", type=int, default=2_000, metavar="N", help="how many clients are remembered")
+    command.add_argument("--clients", type=positive, default=2_000, metavar="N", help="how many clients are remembered")
     command.add_argument("--declared", metavar="FILE", help="what owners have said about keys: kind, reason, until")
-    command.add_argument("--seconds", type=float, default=1.0, help="between two looks at the log")
+    command.add_argument("--seconds", type=seconds, default=1.0, help="between two looks at the log")
     command.set_defaults(run=watch, command="watch")
     words = "say which clients in a log are unlike people, at a false-positive rate that was calibrated"
     command = commands.add_parser("clients", help=words, description=f"{words[0].upper()}{words[1:]}.")

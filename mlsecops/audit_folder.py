@@ -60,7 +60,7 @@ def verify(paths: Iterable[Path], key: bytes, anchor: Path | None = None) -> Fol
 
     Raises:
         OSError: something cannot be read.
-        ValueError: one anchor file is given for several chains.
+        ValueError: one anchor file is given for several chains, or an anchor holds nothing.
     """
     found = chains(paths)
     anchors = {}
@@ -74,7 +74,10 @@ def verify(paths: Iterable[Path], key: bytes, anchor: Path | None = None) -> Fol
     lines, problems = 0, []
     for files in found:
         noted = anchors.pop(chain_of(files), None)
-        check = verify_chain(files, key, read_anchor(noted) if noted else None)
+        note = read_anchor(noted) if noted else None
+        if noted and note is None:  # who empties an anchor must not switch it off
+            raise ValueError(f"{noted} holds no note of a log's head")
+        check = verify_chain(files, key, note)
         lines += check.lines
         if check.problem:
             problems.append((check.problem, str(check.file), check.line))

@@ -207,14 +207,181 @@ def test_what_it_remembers_is_bounded():
         query = {"a": number, "b": number, "c": number}
         line = {"time": float(number), "key_id": f"k{number % 997}", "status": 200, "features": query}
         list(clients.take(line, None))
-        assert len(clients._known) <= 30
+        assert len(clients._keys) <= 30
     for number in range(1000):
         query = {"a": number, "b": number, "c": number}
         list(clients.take({"time": 3e4, "key_id": f"k{number % 5}", "status": 200, "features": query}, None))
-    assert clients._held == sum(len(client.recent) for client in clients._known.values()) <= 300
+    assert clients._held == sum(len(client.recent) for client in clients._keys.values()) <= 300
+
+
+def fresh_query(number, key="k"):
+    return {"time": float(number), "key_id": key, "status": 200, "features": dict.fromkeys("abc", number)}
+
+
+def test_a_flood_of_strangers_does_not_make_it_forget_a_thief():
+    clients, found = Clients(50), []
+    for number in range(40):
+        found += clients.take(fresh_query(number), lambda *_: {"p": 0.0})
+        for address in range(60):
+            list(clients.take({"time": float(number), "key_id": None, "status": 401, "address": f"a{address}"}, None))
+        assert len(clients._addresses) <= 50
+    assert len(found) == 1
+
+
+def test_busy_clients_lose_queries_and_no_alert():
+    """More queries are held than there is room for: each of 40 keys still raises its one alert of the day."""
+    clients, found = Clients(40), []
+    for number in range(300):
+        for key in range(40):
+            found += clients.take(fresh_query(number, f"k{key}"), lambda *_: {"p": 0.0})
+    assert clients._held <= 400 and len(found) == 40
+
+
+SCAN = [{"time": 2e9 + n, "key_id": None, "status": 404, "address": "a" * 32, "path": f"/{n}"} for n in range(40)]
+
+
+def test_closed_segments_may_be_removed_and_a_log_begun_anew(tmp_path):
+    (tmp_path / "log").mkdir()
+    folder = resigned(tmp_path / "log", lines=LINES[:600], segment_bytes=50_000)
+    before = alerts_of(folder, tmp_path / "state")
+    for path in folder.glob("audit-0.0*.jsonl"):
+        path.unlink()
+    with (folder / "audit-0.jsonl").open("ab") as file:
+        file.write(chained(folder / "audit-0.jsonl", SCAN))
+    assert [a["rule"] for a in alerts_of(folder, tmp_path / "state")[len(before) :]] == ["scanning"]
+    (folder / "audit-0.jsonl").unlink()
+    resigned(folder, lines=SCAN)
+    rules = [a["rule"] for a in alerts_of(folder, tmp_path / "state")[len(before) + 1 :]]
+    assert rules[0] == "chain" and len(rules) <= 2
+
+
+def chained(path, fields):
+    """Lines that follow the last one of a log."""
+    import hashlib
+    import hmac
+
+    last = path.read_bytes().splitlines(keepends=True)[-1]
+    number, previous, made = json.loads(last)["seq"] + 1, hashlib.sha256(last).hexdigest(), b""
+    for one in fields:
+        text = f'{{"seq":{number},{json.dumps(one)[1:-1]},"previous":"{previous}"'.encode()
+        line = text + f',"mac":"{hmac.digest(KEY, text, "sha256").hex()}"}}\n'.encode()
+        number, previous, made = number + 1, hashlib.sha256(line).hexdigest(), made + line
+    return made
+
+
+FORGED = [
+    b'{"time":1800000400,"key_id":null,"status":404}',
+    b'{"time":1800000400,"key_id":"k","status":[1]}',
+    b'{"time":1800000400,"key_id":null,"status":404,"event":"strangers"}',
+    b'{"time":1800000400,"key_id":"k","status":200,"features":"abc"}',
+    b'{"time":1800000400,"key_id":null,"status":404,"event":"strangers","statuses":{"x":1}}',
+    b'{"time":1e999,"key_id":"k","status":200}',
+    b'{"time":1e300,"key_id":"k","status":200}',
+    b'{"time":' + b"9" * 401 + b',"key_id":"k","status":200}',
+    b"[" * 100_000,
+    b"x",
+]
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+@pytest.mark.parametrize("line", FORGED)
+def test_no_line_stops_it_or_mutes_what_comes_after(line, key, tmp_path):
+    log = resigned(tmp_path, lines=LINES[:30]) / "audit-0.jsonl"
+    log.write_bytes(log.read_bytes() + line + b"\n" + chained(log, SCAN))
+    with (tmp_path / "out").open("a+") as out:
+        for _ in range(2):
+            Watcher(log, tmp_path / "state", key).run(out, lambda alert: time.gmtime(alert["time"]))
+        out.seek(0)
+        rules = [json.loads(row)["rule"] for row in out]
+    assert rules.count("scanning") == 1 and rules.count("chain") in (1, 2)
+
+
+def test_what_somebody_else_wrote_is_not_believed(tmp_path):
+    log = resigned(tmp_path, lines=LINES[:30]) / "audit-0.jsonl"
+    forged = b"".join(json.dumps(one).encode() + b"\n" for one in SCAN)
+    log.write_bytes(log.read_bytes() + forged)
+    assert {alert["rule"] for alert in alerts_of(log, tmp_path / "state")} == {"chain"}
+
+
+def test_many_lines_that_are_none_are_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlsecops.monitoring.watch.BATCH", 50)
+    log = resigned(tmp_path, lines=LINES[:30]) / "audit-0.jsonl"
+    log.write_bytes(log.read_bytes() + b"x\n" * 130 + chained(log, SCAN))
+    assert {alert["rule"] for alert in alerts_of(log, tmp_path / "state")} == {"chain", "scanning"}
+
+
+def test_what_another_wrote_into_the_same_file_is_not_taken_back(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    log = resigned(tmp_path, lines=SCAN) / "audit-0.jsonl"
+    saves = []
+
+    def dies(self):
+        saves.append(0)
+        if len(saves) == 2:  # the alerts are written, and that is not noted
+            raise KeyboardInterrupt
+        save(self)
+
+    save = Watcher._save
+    with out.open("a+") as file, monkeypatch.context() as dying:
+        dying.setattr(Watcher, "_save", dies)
+        with pytest.raises(KeyboardInterrupt):
+            Watcher(log, tmp_path / "state", KEY).run(file, lambda alert: None)
+    with out.open("a") as file:
+        file.write('{"from": "another"}\n')
+    with out.open("a+") as file:
+        Watcher(log, tmp_path / "state", KEY).run(file, lambda alert: None)
+    rows = [json.loads(row) for row in out.read_text().splitlines()]
+    assert {"from": "another"} in rows and len({row["id"] for row in rows if "id" in row}) == 1
 
 
 class TestCommand:
+    @pytest.fixture
+    def command(self, tmp_path):
+        (tmp_path / "key").write_text(KEY.hex())
+        return ["watch", str(LOG), "--state", str(tmp_path / "s"), "--key-file", str(tmp_path / "key"), "--once"]
+
+    @pytest.mark.parametrize("text", ["", "\n", "00", "00" * 31, "00" * 33])
+    def test_a_key_of_another_size_is_refused(self, text, command, tmp_path, capsys):
+        """An empty one would switch verification off."""
+        (tmp_path / "key").write_text(text)
+        assert main(command) == main(["verify-log", str(LOG), "--key-file", str(tmp_path / "key")]) == 2
+        assert "32" in capsys.readouterr().err
+
+    def test_an_anchor_that_was_emptied_is_refused(self, command, tmp_path, capsys):
+        (tmp_path / "anchor").write_text("junk\n")
+        assert main(["verify-log", str(LOG), "--key-file", command[5], "--anchor", str(tmp_path / "anchor")]) == 2
+        assert "anchor holds no note" in capsys.readouterr().err
+
+    def test_a_second_watch_on_the_same_state_is_refused(self, command, tmp_path, capsys):
+        from filelock import FileLock
+
+        with FileLock(tmp_path / "s.lock"):
+            assert main(command) == 2
+        assert "another watch" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("--clients", "0"), ("--clients", "-1"), ("--seconds", "inf"), ("--seconds", "-1"), ("--seconds", "1e300")],
+    )
+    def test_numbers_that_make_no_sense(self, option, value, command):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, option, value])
+        assert ended.value.code == 2
+
+    @pytest.mark.parametrize("option", ["--calibration", "--declared", "--state"])
+    @pytest.mark.parametrize("text", ["", "[" * 100_000, "[]", '{"reference": {"parts": [1]}}', "\udcff"])
+    def test_files_that_are_something_else(self, option, text, command, tmp_path, capsys):
+        (tmp_path / "odd").write_text(text, errors="surrogateescape")
+        assert main([*command, option, str(tmp_path / "odd")]) == 2
+        said = capsys.readouterr().err
+        assert "odd" in said or "declaration" in said
+        assert "Traceback" not in said
+
+    def test_a_log_that_is_no_log_is_named(self, command, tmp_path, capsys):
+        (tmp_path / "junk.jsonl.gz").write_bytes(b"junk")
+        assert main([command[0], str(tmp_path / "junk.jsonl.gz"), *command[2:]]) == 2
+        assert "junk.jsonl.gz" in capsys.readouterr().err
+
     def test_once(self, undisturbed, tmp_path, capsys):
         (tmp_path / "key").write_text(KEY.hex())
         command = ["watch", str(LOG), "--state", str(tmp_path / "state"), "--key-file", str(tmp_path / "key"), "--once"]

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+OFFICE = 5  # keys behind one address that may still be one person
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -27,14 +29,21 @@ class Incident:
 def incidents(alerts: Iterable[dict]) -> list[Incident]:
     """Put alerts together by key and address, the earliest incident first; an alert that came twice counts once.
 
-    Five keys of one thief with five addresses stay five incidents: nothing in a log proves that they are one person.
+    Five keys of one thief with five addresses stay five incidents: nothing in a log proves that they are one person. An
+    address with more than `OFFICE` keys links nobody.
 
     Args:
         alerts: as `mlsecops watch` writes them.
     """
     groups: list[tuple[set, list]] = []
-    for alert in {alert["id"]: alert for alert in alerts}.values():
+    once = list({alert["id"]: alert for alert in alerts}.values())
+    keys_at: dict[str, set] = {}
+    for alert in once:
+        keys_at.setdefault(alert["address"], set()).add(alert["key_id"])
+    for alert in once:
         names = {(name, alert[name]) for name in ("key_id", "address") if alert[name] is not None}
+        if alert["key_id"] is not None and len(keys_at[alert["address"]] - {None}) > OFFICE:
+            names = {("key_id", alert["key_id"])}
         own: tuple[set, list] = (names, [alert])
         for group in [group for group in groups if group[0] & names]:
             groups.remove(group)

@@ -153,22 +153,24 @@ class Client:
 
 
 class Clients:
-    """The ``most`` clients that were seen last, and of their queries no more than ten times as many in all.
+    """The ``most`` keys and the ``most`` addresses that were seen last, and ten times as many queries in all.
 
-    ``declared`` is what owners have said about keys, by the key's id.
+    Keys and addresses do not displace each other: addresses cost nothing, and with them a thief who has a key could
+    have himself forgotten. ``declared`` is what owners have said about keys, by the key's id.
     """
 
     def __init__(self, most: int, declared: dict[str, Declared] | None = None) -> None:
         self._declared = declared or {}
         self._most, self._queries, self._held = most, 10 * most, 0
-        self._known: OrderedDict[str, Client] = OrderedDict()
+        self._keys: OrderedDict[str, Client] = OrderedDict()
+        self._addresses: OrderedDict[str, Client] = OrderedDict()
 
     def take(self, line: dict, detector: Detector | None) -> Iterator[tuple[str, dict]]:
         """Take one line of the log; yields ``(rule, evidence)`` for each alert that it raises."""
         time, key, address = line["time"], line["key_id"], line.get("address")
-        client = self._client(f"address {address}" if key is None else f"key {key}")
+        client = self._client(self._addresses, str(address)) if key is None else self._client(self._keys, key)
         if line.get("event") == "strangers":
-            counts = {int(status): count for status, count in line["statuses"].items()}
+            counts = {int(status): count for status, count in line.get("statuses", {}).items()}
         else:
             counts = {line["status"]: 1}
         weights: dict[str, int] = {}
@@ -178,9 +180,9 @@ class Clients:
         if key is None:
             weights.pop("exhausting", None)  # the limit is doing its work, and the reason for it is counted
         if "scanning" in weights:  # the same wrong path again and again is somebody's monitor
-            same = line["path"] == client.path and "event" not in line
+            same = line.get("path") == client.path and "event" not in line
             weights["scanning"] = 0 if same else min(weights["scanning"], line.get("paths", 1))
-            client.path = line["path"]
+            client.path = line.get("path") or ""
         for rule, weight in weights.items():
             if weight and (evidence := client.count(rule, weight, time)):
                 yield rule, evidence
@@ -191,25 +193,37 @@ class Clients:
             self._held += len(client.recent) - held
             self._make_room()
 
-    def _client(self, name: str) -> Client:
-        client = self._known.pop(name, None) or Client()
-        self._known[name] = client  # the last one seen is the last one forgotten
-        self._make_room()
+    def _client(self, known: OrderedDict[str, Client], name: str) -> Client:
+        client = known.pop(name, None) or Client()
+        known[name] = client  # the last one seen is the last one forgotten
+        if len(known) > self._most:
+            _, forgotten = known.popitem(last=False)
+            self._held -= len(forgotten.recent)
         return client
 
     def _make_room(self) -> None:
-        while len(self._known) > self._most or (self._held > self._queries and len(self._known) > 1):
-            _, forgotten = self._known.popitem(last=False)
-            self._held -= len(forgotten.recent)
+        """Forget queries, of those who were seen longest ago first, and nothing else that is known of them."""
+        if self._held <= self._queries:
+            return
+        for client in self._keys.values():
+            if self._held <= 0.9 * self._queries:
+                break
+            self._held -= len(client.recent[:-1])
+            del client.recent[:-1]
+            client.due = max(client.due, client.fresh + ENOUGH)
 
     def to_dict(self) -> dict:
         """As plain data, for `from_dict`."""
-        return {name: vars(client) | {"spoken": max(client.spoken, -1e300)} for name, client in self._known.items()}
+        return {
+            kind: {name: vars(client) | {"spoken": max(client.spoken, -1e300)} for name, client in known.items()}
+            for kind, known in (("keys", self._keys), ("addresses", self._addresses))
+        }
 
     @classmethod
     def from_dict(cls, content: dict, most: int, declared: dict[str, Declared] | None = None) -> "Clients":
         """What `to_dict` returned, after a detour over JSON."""
         made = cls(most, declared)
-        made._known = OrderedDict((name, Client(**fields)) for name, fields in content.items())
-        made._held = sum(len(client.recent) for client in made._known.values())
+        made._keys = OrderedDict((name, Client(**fields)) for name, fields in content["keys"].items())
+        made._addresses = OrderedDict((name, Client(**fields)) for name, fields in content["addresses"].items())
+        made._held = sum(len(client.recent) for client in made._keys.values())
         return made

@@ -13,10 +13,21 @@ def detector_of(calibration: Calibration) -> Detector:
     rate says of one look: calibrate at a lower one.
     """
 
+    fields = {field for part in calibration.reference.parts for field in part.fields}
+
     def detector(queries: list[dict], asked: int, explained: tuple[str, ...] = ()) -> dict | None:
+        queries = [query for query in queries if query.keys() >= fields]
+        if not queries:
+            raise ValueError(f"the calibration is of other fields than the log's: {', '.join(sorted(fields))}")
         found = calibration.score(pd.DataFrame(queries).assign(client=0), explained).iloc[0]
         if not found["flagged"]:
             return None
-        return {"p": float(found["p"]), "because": str(found["because"]), "fresh": int(found["n"]), "queries": asked}
+        return {
+            "p": float(found["p"]),
+            "because": str(found["because"]),
+            "fresh": int(found["n"]),
+            "of the last": len(queries),
+            "queries": asked,
+        }
 
     return detector

@@ -7,6 +7,7 @@ one step. So a watcher that was killed goes on as if it had not been.
 import hashlib
 import heapq
 import json
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ class Watcher:
                 self._places = {name: Place(**place) for name, place in saved["places"].items()}
                 self._clients = Clients.from_dict(saved["clients"], clients, declared)
                 self._outbox, self._out, self._broken = saved["outbox"], saved["out"], saved["broken"]
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
+            except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
                 raise ValueError(f"{state} is no state of watch") from error
 
     def run(self, out: IO[str], tell: Callable[[dict], None]) -> int:
@@ -105,11 +106,13 @@ class Watcher:
     def _deliver(self, out: IO[str], tell: Callable[[dict], None]) -> None:
         if not self._outbox:
             return
+        lines = [json.dumps(alert) + "\n" for alert in self._outbox]
         if self._out and (now := _size(out)) and now[:2] == self._out[:2] and now[2] > self._out[2]:
-            os.ftruncate(out.fileno(), self._out[2])
-            out.seek(0, os.SEEK_END)
-        for alert in self._outbox:
-            out.write(json.dumps(alert) + "\n")
+            if "".join(lines).encode().startswith(_written(out, self._out[2]) or b"\0"):  # ours, and nobody else's
+                os.ftruncate(out.fileno(), self._out[2])
+                out.seek(0, os.SEEK_END)
+        for alert, line in zip(self._outbox, lines, strict=True):
+            out.write(line)
             tell(alert)
         out.flush()
         self._outbox, self._out = [], None
@@ -128,7 +131,7 @@ class Watcher:
         beside.replace(self._state)
 
     def _read(self) -> int:
-        """Take up to a batch of lines, all chains by time; returns how many."""
+        """Take up to a batch of lines and gaps, all chains by time; returns how many."""
         found = {chain_of(files): files for files in chains([self._log])}
         read = 0
         for name in self._places.keys() - found.keys():
@@ -138,9 +141,9 @@ class Watcher:
         for name, place, line, problem in islice(merged, BATCH):
             if problem:
                 self._alert_chain(name, place, problem)
+            read += 1
             if line is not None:
-                read += 1
-                if "key_id" in line and "status" in line:
+                if _is_request(line):
                     for rule, evidence in self._clients.take(line, self._detector):
                         self._alert(rule, line["time"], line["key_id"], line.get("address"), evidence)
             self._places[name] = place
@@ -164,13 +167,20 @@ class Watcher:
         """What one chain has after its place: ``(chain, place after it, line or None, problem or "")``."""
         place = self._places.get(name, Place())
         numbered = {number: path for path in files if (number := _number(path))}
-        newest = max(numbered, default=0) + 1
         opened = [path for path in files if not _number(path)]
+        newest = max(numbered, default=0) + 1
+        if opened and not numbered:
+            newest = max(newest, _opened_as(opened[0]))  # the closed ones may have been removed
+        if place.segment > newest:
+            place = Place(newest, time=place.time)
+            yield name, place, None, f"{name} was begun anew"
         while place.segment <= newest:
             path = numbered.get(place.segment) or (opened[0] if opened and place.segment == newest else None)
             if path is None:
                 if place.segment < newest:
-                    yield name, replace(place, offset=0, size=0), None, f"segment {place.segment} is missing"
+                    gone = place.segment
+                    place = replace(place, offset=0, size=0)
+                    yield name, replace(place, segment=gone + 1), None, f"segment {gone} is missing"
             else:
                 with open_log(path) as file:
                     if not numbered.get(place.segment) and path.with_name(_closed(path, newest)).exists():
@@ -198,18 +208,63 @@ def _following(file: IO[bytes], place: Place, key: bytes | None) -> Iterator[tup
         if not line.endswith(b"\n"):
             return
         problem, content = follower.problem(line), None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             content = json.loads(line)
+        ours = not problem or follower.ours(line)
         if problem:  # go on behind it
             number = content.get("seq") if isinstance(content, dict) else None
             count = number + 1 if type(number) is int else follower.count + 1
             follower = Follower(key, count, hashlib.sha256(line).hexdigest())
         offset += len(line)
-        if isinstance(content, dict) and type(content.get("time")) in (int, float):
+        # Of what somebody else wrote nothing is believed, and a time least of all: it would mute what comes after it.
+        if ours and isinstance(content, dict) and _is_time(content.get("time")):
             time = max(time, content["time"])
         else:
             content = None
         yield Place(place.segment, offset, follower.count, follower.previous, len(line), time), content, problem
+
+
+LATEST = 4_102_444_800  # the year 2100, in seconds since 1970
+
+
+def _is_time(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= LATEST
+
+
+def _is_request(line: dict) -> bool:
+    """Whether a line is a request, or a summary of refusals, in the form in which the service writes them."""
+    texts = [line.get(name) for name in ("key_id", "address", "path")]
+    if "key_id" not in line or not all(text is None or isinstance(text, str) for text in texts):
+        return False
+    counts = line.get("statuses", {"0": 0})
+    if not isinstance(counts, dict) or not all(
+        name.isdecimal() and type(count) is int and 0 <= count < 1 << 40 for name, count in counts.items()
+    ):
+        return False
+    features = line.get("features") or {}
+    plain = isinstance(features, dict) and all(
+        isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+        for value in features.values()
+    )
+    return plain and type(line.get("status")) is int and type(line.get("paths", 1)) is int
+
+
+def _opened_as(path: Path) -> int:
+    """The number that an open segment states in its first line; 1 where it states none."""
+    with suppress(OSError, ValueError, RecursionError), open_log(path) as file:
+        first = json.loads(file.readline(1 << 17))
+        if isinstance(first, dict) and first.get("event") == "opened" and type(first.get("segment")) is int:
+            return max(1, first["segment"])
+    return 1
+
+
+def _written(out: IO[str], start: int) -> bytes | None:
+    """What stands in a file behind a place; None where the system does not let us read it."""
+    with suppress(OSError):
+        with open(f"/dev/fd/{out.fileno()}", "rb") as file:  # noqa: PTH123 - a descriptor
+            file.seek(start)
+            return file.read()
+    return None
 
 
 def _size(out: IO[str]) -> list[int] | None:

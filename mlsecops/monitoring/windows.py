@@ -13,24 +13,28 @@ import pandas as pd
 from mlsecops.monitoring.detectors import Reference
 
 ROUNDS = 40
+FEWEST = 100  # queries of a window
 SHIFTS = (0, -3, -2, -1, 1, 2, 3, 4, 5)  # everybody a few years older: heaps at 5, 10, 15 that move are no probe
 
 
 def psi(expected, actual) -> float:
     """Population stability index of two arrays of counts or shares over the same bins: Σ (a − e) · ln(a / e).
 
-    The popular limits .1 and .25 are a rule of thumb from credit scoring without a known source; calibrate on quiet
-    weeks of your own. Bins that are empty on one side count as half a query.
+    Whole numbers are counts, and so are others that add up to more than one. The popular limits .1 and .25 are a rule
+    of thumb from credit scoring without a known source; calibrate on quiet weeks of your own. Bins that are empty on
+    one side count as half a query.
 
     Raises:
         ValueError: not the same bins, or a side without any count.
     """
+    shares = [np.asarray(side).dtype.kind == "f" and np.sum(side) <= 1.5 for side in (expected, actual)]
     expected, actual = np.asarray(expected, float), np.asarray(actual, float)
     if expected.shape != actual.shape or not expected.size:
         raise ValueError("both sides need the same bins")
     if not expected.sum() > 0 or not actual.sum() > 0:
         raise ValueError("a side without any count has no distribution")
-    expected, actual = (np.where(side > 0, side, 0.5 if side.sum() > 1.5 else 1e-6) for side in (expected, actual))
+    sides = zip((expected, actual), shares, strict=True)
+    expected, actual = (np.where(side > 0, side, 1e-6 if share else 0.5) for side, share in sides)
     expected, actual = expected / expected.sum(), actual / actual.sum()
     return float(((actual - expected) * np.log(actual / expected)).sum())
 
@@ -72,7 +76,13 @@ class Windows:
         return words[fit.drift > self.drift, fit.probing > self.probing]
 
     def fit(self, window: pd.DataFrame) -> Fit:
-        """Fit people, tilted people, and tilted people with a share of even spread; see `Fit`."""
+        """Fit people, tilted people, and tilted people with a share of even spread; see `Fit`.
+
+        Raises:
+            ValueError: fewer than `FEWEST` queries.
+        """
+        if len(window) < FEWEST:
+            raise ValueError(f"a window of {len(window)} queries says nothing; {FEWEST} or more are needed")
         parts = []
         for part in self.reference.parts:
             count = len(part.values)  # the last place, of no share to speak of, counts as the one before
