@@ -90,7 +90,7 @@ MUTANTS = (
         0.7,
         "one-sided",
     ),
-    Mutant("h5-q4", "ties do not count", (("+ 0.5 * (difference == 0)", "+ 0.0"),), 0.5, 0.95, "ties", None),
+    Mutant("h5-q4", "ties do not count", (("+ 0.5 * (difference == 0)", "+ 0.0"),), 0.2, 0.95, "ties", None),
     Mutant("h5-q5", "drift or probing", (('(1, 1): "both"', '(1, 1): "drift"'),), 0, 0.5, "either-or"),
     Mutant(
         "h5-q5",
@@ -110,7 +110,7 @@ MUTANTS = (
             ),
         ),
         0,
-        0.5,
+        0.95,
         "moved-by-probes",
     ),
     Mutant(

@@ -78,7 +78,7 @@ QUESTION = Question(
     minutes=5,
     difficulty=1,
     controls=("monitoring-inputs", "MEASURE"),
-    reread='H5, "Drift or probing?"',
+    reread='H5, "6 · Drift or probing?"',
     hints=(
         "Turn each side into shares first: every count divided by the sum of its own side.",
         "A bin that is empty counts as half a query, before you add up its side; then no logarithm is taken of zero.",

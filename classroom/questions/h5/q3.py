@@ -27,13 +27,15 @@ def _generate(rng, hidden=False):
     r = draws(rng)
     families = (*THIEVES, *HELD_BACK) if hidden else THIEVES
     inputs, cases = [], []
-    for fpr in (0.01, 0.02):
+    for least, most in ((0.01, 0.015), (0.02, 0.04)):
+        fpr = round(r.uniform(least, most), 4)
         shares = [np.array(_shares(r, size)) for size in SIZES]
-        quiet = _clients(rng, shares, _mix(rng, QUIET))
+        units = 10 ** r.uniform(-0.7, 0.7), r.choice([1, 2, 5])  # of a share's logarithm, and of a minute's queries
+        quiet = _clients(rng, shares, _mix(rng, QUIET), *units)
         kinds = [(kind, False) for kind in _mix(rng, ASKED)]
         kinds += [(family, True) for family in families for _ in range(EACH)]
         kinds = [kinds[n] for n in rng.permutation(len(kinds))]
-        asked = _clients(rng, shares, [kind for kind, _ in kinds])
+        asked = _clients(rng, shares, [kind for kind, _ in kinds], *units)
         inputs.append((quiet, asked, fpr))
         cases.append({"fpr": fpr, "items": [{"kind": kind, "bad": bad} for kind, bad in kinds]})
     return inputs, {"cases": cases}
@@ -43,7 +45,7 @@ def _mix(rng, count):
     return [str(kind) for kind in rng.choice(list(HONEST), count, p=list(HONEST.values()))]
 
 
-def _clients(rng, shares, kinds):
+def _clients(rng, shares, kinds, unit, pace_unit):
     """``[fresh, busiest_minute, mean log share of years, of country, of flags]`` of each client."""
     import numpy as np
 
@@ -62,11 +64,11 @@ def _clients(rng, shares, kinds):
         fresh |= {"sweeper": rng.integers(1, 3, count), "twenty queries": np.full(count, 20)}
         fresh = fresh.get(kind, long).astype(int)
         pace = {"batch": (24, 33), "fast": (60, 300), "sweeper": (2, 9)}.get(kind, (1, 5))
-        rows[own, 0], rows[own, 1] = fresh, rng.integers(*pace, count)
+        rows[own, 0], rows[own, 1] = fresh, pace_unit * rng.integers(*pace, count)
         for column, (share, other) in enumerate(zip(shares, drawn.get(kind, shares), strict=True), 2):
             if kind == "office":  # an office has habits of its own
                 other = rng.dirichlet(400 * share + 1e-6, count)
-            rows[own, column] = (rng.multinomial(fresh, other) @ np.log(share) / fresh).round(6)
+            rows[own, column] = (unit * rng.multinomial(fresh, other) @ np.log(share) / fresh).round(6)
     return rows.tolist()
 
 
@@ -94,7 +96,7 @@ def _judge(answers, truth):
         honest = [flagged for flagged, item in zip(said, items, strict=True) if not item["bad"]]
         rate = sum(honest) / len(honest)
         fine = rate <= MOST * case["fpr"]
-        words = f"input {number}: {rate:.1%} of honest clients flagged, where {case['fpr']:.0%} were promised"
+        words = f"input {number}: {rate:.1%} of honest clients flagged, where {case['fpr']:.1%} were promised"
         cases.append(Case("honest", False, fine, words))
         found: dict[str, list[bool]] = {}
         for flagged, item in zip(said, items, strict=True):
@@ -144,7 +146,7 @@ QUESTION = Question(
     judge=_judge,
     misconceptions={
         "own-clients": "Too many honest clients are flagged. A threshold that is taken from the clients to be judged, "
-        "or from those that made the p-values, keeps no promise: take it from other quiet clients.",
+        "or from another service, keeps no promise: take it from quiet clients of this one.",
         "size": "Thieves who ask little get away: a raw mean of a few queries strays a lot, so the limit is set by "
         "honest clients who ask one or two questions. Scale by the square root of the number.",
         "one-sided": "Whoever asks only for what is common is as far from people as one who invents them. Look in both "

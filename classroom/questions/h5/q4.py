@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.scoring import Case, balance, draws, graded, shown
+from classroom.questions.scoring import Case, balance, by_control, draws, graded, shown
 
 _WORDS = (
     "queries gap_mean gap_cv hour countries density years_spread flags address_age key_age body_bytes seq_gap".split()
@@ -59,14 +59,13 @@ def _judge(answers, truth):
             got = shown(answer) if said is None else ("leaks" if item["name"] in said else "does not")
             told = f"input {number}, {item['name']} ({item['kind']}): it {wanted}; you: {got}"
             cases.append(Case(item["kind"], item["leaks"], right, told))
-    return balance(
-        cases,
-        {
-            "good-features": ["tells thieves", "tells in steps"],
-            "one-sided": ["leaks down"],
-            "ties": ["tells in steps"],
-        },
-    )
+    rules = {
+        "good-features": ["tells thieves", "tells in steps"],
+        "one-sided": ["leaks down"],
+        "ties": ["tells in steps"],
+    }
+    # Both sides count, and no kind may be missed altogether.
+    return min(by_control(cases, rules), balance(cases, rules), key=lambda verdict: verdict.score)
 
 
 QUESTION = Question(

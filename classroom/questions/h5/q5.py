@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from classroom.questions import Question
-from classroom.questions.scoring import Case, by_control, draws, graded, shown
+from classroom.questions.scoring import Case, by_control, draws, graded, recognized, shown
 
 LABELS = ("none", "drift", "probing", "both")
 AGES, PLACES, QUIET = 10, 12, 24
-FULL = 0.85  # of a label's windows: chance decides one now and then
+FULL = 0.8  # of a label's windows: chance decides one now and then
 
 
 def _generate(rng, hidden=False):
@@ -15,20 +17,23 @@ def _generate(rng, hidden=False):
 
     r = draws(rng)
     inputs, cases = [], []
-    for _ in range(2):
+    # A service whose weeks differ a lot, and one whose weeks are alike: no fixed limit fits both.
+    for alike, years, more in r.sample([(200, 3, 0.3), (50_000, 1, 0.05)], 2):
         ages = np.array([r.uniform(0.6, 1.4) * weight for weight in (2, 9, 14, 10, 6, 3, 1.5, 0.8, 0.5, 0.3)])
         places = np.array([r.uniform(0.7, 1.3) / (place + 1) ** 1.6 for place in range(PLACES)])
         ages, places = ages / ages.sum(), places / places.sum()
-        older = np.r_[0, 0, ages[:-3], ages[-3:].sum()]
+        older = np.r_[0.02 * ages[:years], ages[: -years - 1], ages[-years - 1 :].sum()]
+        older /= older.sum()
         elsewhere = places.copy()
-        elsewhere[r.randrange(3, PLACES)] += 0.12
+        elsewhere[r.randrange(3, PLACES)] += more
         ways = {"older people": (older, places), "another market": (ages, elsewhere / elsewhere.sum())}
         if hidden:
             ways["older people elsewhere"] = (older, elsewhere / elsewhere.sum())
         shares = {"many": (0.1, 0.16)} | ({"few": (0.06, 0.08)} if hidden else {})
 
-        def window(a=ages, p=places, probes=0.0, sizes=(4_000, 7_000)):
+        def window(a=ages, p=places, probes=0.0, sizes=(4_000, 7_000), alike=alike):
             count = r.randint(*sizes)
+            a, p = (rng.dirichlet(alike * side + 0.01) for side in (a, p))
             cells = (1 - probes) * np.outer(a, p) + probes / (AGES * PLACES)
             return rng.multinomial(count, cells.ravel()).reshape(AGES, PLACES).tolist()
 
@@ -59,17 +64,15 @@ def _judge(answers, truth):
             right = isinstance(one, str) and one == item["label"]
             got = shown(answer) if one is None else repr(one)[:40]
             words = f"input {number}, window {place} ({item['kind']}): {item['label']} is due; you: {got}"
-            cases.append(Case(item["label"], item["label"] != "none", right, words))
-    return by_control(
-        cases,
-        {
-            "rule-of-thumb": ["none"],
-            "drift-is-no-attack": ["drift"],
-            "either-or": ["both"],
-            "moved-by-probes": ["probing"],
-        },
-        full=FULL,
-    )
+            cases.append(Case(f"{item['label']} {number}", item["label"] != "none", right, words))
+    rules = {"rule-of-thumb": "none", "drift-is-no-attack": "drift", "either-or": "both", "moved-by-probes": "probing"}
+    # Each service for itself: what works on one of them only is no detector.
+    verdict = by_control(cases, {}, full=FULL)
+    for number in range(1, len(answers) + 1):
+        own = [case for case in cases if case.kind.endswith(f" {number}")]
+        if name := recognized(own, {name: [f"{label} {number}"] for name, label in rules.items()}):
+            return replace(verdict, misconception=name)
+    return verdict
 
 
 QUESTION = Question(
@@ -82,7 +85,7 @@ QUESTION = Question(
     minutes=20,
     difficulty=3,
     controls=("monitoring-inputs", "AML.T0024", "MEASURE"),
-    reread='H5, "Drift or probing?"',
+    reread='H5, "6 · Drift or probing?"',
     hints=(
         "People's age and country are independent of each other, before and after a drift. A mixture of people and "
         "even spread is not: it fills cells that are rare in both.",

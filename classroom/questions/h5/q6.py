@@ -108,6 +108,8 @@ def _scene(r, kind, hidden):
         for key in (suspects[1], scene.name("k")):
             scene.ask(key, there)
         r.shuffle(suspects)
+        if kind in ("step by step", "exactly six", "an office full of strangers", "the service came back"):
+            scene.strangers(there)
     r.shuffle(scene.lines)
     return scene.lines, suspects
 
@@ -137,9 +139,9 @@ def _judge(answers, truth):
     return by_control(
         cases,
         {
+            "strangers": ["without a key"],
             "offices": ["in an office", "exactly six", "an office full of strangers"],
             "one-step": ["step by step"],
-            "strangers": ["without a key"],
         },
     )
 
