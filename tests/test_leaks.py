@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
+from classroom.drills.leaky import heldout, tuned
+from classroom.drills.leaky.kinds import KINDS, cell, encoded, notebook, shown, stream
 from mlsecops import __main__ as commands
 from mlsecops.findings import as_json, as_sarif
 from mlsecops.leaks import history, notebooks, scan
 from mlsecops.leaks.clean import cleaned
 from mlsecops.leaks.secrets import RULES, Hit, find, named
-from tests.leaks import heldout, tuned
-from tests.leaks.kinds import KINDS, cell, encoded, notebook, shown, stream
 
 KEY = b"a key for the fingerprints of tests"
 HALVES = {"tuned": tuned, "held out": heldout}

@@ -39,11 +39,15 @@ ALIVE = {
     "h3-q6": Figures(34, 12, 0.92),
     "h3-q7": Figures(47, 27, 1.0),
     "h3-q8": Figures(79, 48, 1.0),
+    "h4-q1": Figures(25, 4, 0.83),
+    "h4-q2": Figures(23, 1, 0.94),
+    "h4-q3": Figures(42, 5, 0.89),
+    "h4-q4": Figures(19, 1, 0.53),
     "h5-q1": Figures(31, 4, 0.94),
     "h5-q2": Figures(51, 8, 0.92),
-    "h5-q3": Figures(38, 11, 1.0),
-    "h5-q4": Figures(15, 9, 0.96),
-    "h5-q5": Figures(86, 12, 1.0),
+    "h5-q3": Figures(38, 12, 1.0),
+    "h5-q4": Figures(15, 4, 0.96),
+    "h5-q5": Figures(87, 10, 1.0),
     "h5-q6": Figures(68, 14, 1.0),
 }
 # Shortcuts that earn more than they should.

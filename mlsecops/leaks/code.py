@@ -86,7 +86,7 @@ class _Reader:
             return left % tuple(parts)
         if isinstance(node, ast.JoinedStr):
             parts = [self.text(v.value if isinstance(v, ast.FormattedValue) else v, deep - 1) for v in node.values]
-            return "".join("{}" if part is None else part for part in parts)
+            return "".join("…" if part is None else part for part in parts)
         if isinstance(node, ast.Call):
             return self.called(node, deep - 1)
         return None

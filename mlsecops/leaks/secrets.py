@@ -160,10 +160,11 @@ _PLACEHOLDER = re.compile(
     r"|deadbeef|^<[^>]*>$|^\[[^\]]*\]$|^\{\{?.*\}\}?$|^\$\{?\w|^%\w+%$|^\$\(|^@\w+$"
 )
 _REFERENCE = re.compile(
-    r"^(?:os\.|environ|getenv|process\.env|env\.|ENV\[|secrets\.|vault:|ssm:|arn:|op://|keyring|getpass|userdata|config\.|"
+    r"^[{$]|^(?:os\.|environ|getenv|process\.env|env\.|ENV\[|secrets\.|vault:|ssm:|arn:|op://|keyring|getpass|userdata|config\.|"
     r"settings\.|self\.|args\.|cfg\.|st\.secrets|dbutils\.|var\.|data\.|module\.|local\.|params\.|ctx\.|cls\.|input\()"
     r"|^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(.*|\[.*)$|^/|^\.{1,2}/|^~/|^[A-Za-z]:\\|^https?://[^@]*$|^\w+\.(?:py|json|ya?ml|txt|pem|key|env)$"
 )
+_PATTERN = re.compile(r"\\[bdwsSDWAZ]|\(\?|\[\^?[A-Za-z0-9]-[A-Za-z0-9]")  # of a regular expression: what looks for secrets
 _HASH = re.compile(r"^(?:sha(?:1|224|256|384|512)|md5|blake2b?|crc32)[-:$=]|^\$(?:2[aby]|argon2|6|5|pbkdf2)")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _HASH_NAMES = re.compile(
@@ -233,7 +234,7 @@ def named(name: str, value: str, beside: Iterable[str] = ()) -> bool:
         return False
     if _OTHER_NAMES.search(name) or _HASH_NAMES.search(name) or not 4 <= len(value) <= 2_000:
         return False
-    if is_placeholder(value) or _REFERENCE.search(value) or _HASH.search(value):
+    if is_placeholder(value) or _REFERENCE.search(value) or _HASH.search(value) or _PATTERN.search(value):
         return False
     if _WEAK_NAMES.search(name):
         return len(value) >= 6 and " " not in value.strip() and not _looks_like_a_name(value)

@@ -74,7 +74,7 @@ def cell(
     source: str | list[str], *outputs: dict, kind: str = "code", identifier: str = "c0ffee01", **more: object
 ) -> dict:
     made = {"cell_type": kind, "id": identifier, "metadata": {}, "source": source} | more
-    return made | ({"outputs": list(outputs), "execution_count": 1} if kind == "code" else {})
+    return ({"outputs": list(outputs), "execution_count": 1} if kind == "code" else {}) | made
 
 
 def stream(text: str) -> dict:

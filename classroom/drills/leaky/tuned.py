@@ -3,7 +3,7 @@
 import json
 import random
 
-from tests.leaks.kinds import KINDS, cell, chosen, encoded, hexadecimal, notebook, pem, shown, some, stream
+from classroom.drills.leaky.kinds import KINDS, cell, chosen, encoded, hexadecimal, notebook, pem, shown, some, stream
 
 # By place: from a secret and its name to a file, its name and its bytes.
 SHAPES = {

@@ -4,7 +4,7 @@ import base64
 import json
 import random
 
-from tests.leaks.kinds import KINDS, cell, chosen, encoded, hexadecimal, notebook, shown, some, stream
+from classroom.drills.leaky.kinds import KINDS, cell, chosen, encoded, hexadecimal, notebook, shown, some, stream
 
 
 def one(*cells: dict, **metadata: object) -> tuple[str, bytes]:
