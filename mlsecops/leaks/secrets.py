@@ -164,7 +164,7 @@ _REFERENCE = re.compile(
     r"settings\.|self\.|args\.|cfg\.|st\.secrets|dbutils\.|var\.|data\.|module\.|local\.|params\.|ctx\.|cls\.|input\()"
     r"|^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(.*|\[.*)$|^/|^\.{1,2}/|^~/|^[A-Za-z]:\\|^https?://[^@]*$|^\w+\.(?:py|json|ya?ml|txt|pem|key|env)$"
 )
-_PATTERN = re.compile(r"\\[bdwsSDWAZ]|\(\?|\[\^?[A-Za-z0-9]-[A-Za-z0-9]")  # of a regular expression: what looks for secrets
+_PATTERN = re.compile(r"\\[bdwsSDWAZ]|\(\?|\[\^?[A-Za-z0-9]-[A-Za-z0-9]")  # parts of a regular expression
 _HASH = re.compile(r"^(?:sha(?:1|224|256|384|512)|md5|blake2b?|crc32)[-:$=]|^\$(?:2[aby]|argon2|6|5|pbkdf2)")
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _HASH_NAMES = re.compile(
