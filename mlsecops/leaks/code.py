@@ -34,19 +34,24 @@ def read(source: str) -> Code | None:
     rest = [(match[0], source.count("\n", 0, match.start()) + 1) for match in MAGIC.finditer(source)]
     if re.match(r"\s*%%", source):
         return None  # another language
+    if "'" not in source and '"' not in source:
+        return Code([], [], rest + _comments(source))
     try:
         tree = ast.parse(MAGIC.sub(lambda m: m[0][: len(m[0]) - len(m[0].lstrip())] + "pass", source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    reader = _Reader()
-    for node in ast.walk(tree):
+    reader, nodes = _Reader(), list(ast.walk(tree))
+    for node in nodes:
         reader.note(node)
-    for node in ast.walk(tree):
+    for node in nodes:
         reader.look(node)
-    rest += [
+    return Code(reader.pairs, reader.texts, rest + _comments(source))
+
+
+def _comments(source: str) -> list[tuple[str, int]]:
+    return [
         (match[0], source.count("\n", 0, match.start()) + 1) for match in re.finditer(r"#.*$", source, re.MULTILINE)
     ]
-    return Code(reader.pairs, reader.texts, rest)
 
 
 class _Reader:
@@ -127,7 +132,8 @@ class _Reader:
             value = self.text(node)
             if value is not None:
                 self.texts.append((value, node.lineno))
-                self.part.update(id(child) for child in ast.walk(node))
+                if not isinstance(node, ast.Constant):
+                    self.part.update(id(child) for child in ast.walk(node))
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 self.assigned(target, node.value)

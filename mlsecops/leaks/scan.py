@@ -7,6 +7,7 @@ import os
 import re
 import secrets as randomness
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,9 @@ WHERE = {"output": "an output", "attachment": "an attachment", "widget": "a save
 WHERE |= {"source": "the source", "markdown": "the text", "history": "the history", "config": "the file"}
 WHERE |= {"metadata": "the metadata"}
 FIX = "Revoke it where it was issued first; then take it out"
+
+
+REMEMBERED = 50_000  # characters of a text whose result is kept
 
 
 class Leak(NamedTuple):
@@ -42,29 +46,32 @@ class Leak(NamedTuple):
     mark: str
 
 
-def hits(unit: notebooks.Unit) -> Iterator[tuple[Hit, str]]:
+def hits(unit: notebooks.Unit) -> tuple[tuple[Hit, str], ...]:
     """The secrets in one text, each with the name that stands before it."""
-    if unit.name and named(unit.name, unit.text.strip(), unit.beside):
-        yield Hit("named-secret", unit.text.strip(), 0, len(unit.text), 1), unit.name
-    parsed = code.read(unit.text) if unit.python and unit.text.strip() else None
-    for hit in find(
-        unit.text, pairs=parsed is None and not (unit.name and "\n" not in unit.text and "=" not in unit.text)
-    ):
-        yield hit, _before(unit.text, hit.start)
+    given = (unit.text, unit.name, unit.beside, unit.python)
+    return _hits(*given) if len(unit.text) < REMEMBERED else _hits.__wrapped__(*given)
+
+
+@lru_cache(4_096)  # versions of a notebook share most of their cells
+def _hits(text: str, name: str, beside: tuple[str, ...], python: bool) -> tuple[tuple[Hit, str], ...]:
+    found = []
+    if name and named(name, text.strip(), beside):
+        found.append((Hit("named-secret", text.strip(), 0, len(text), 1), name))
+    parsed = code.read(text) if python and text.strip() else None
+    plain = name and "\n" not in text and "=" not in text  # a field's value, not a text with fields of its own
+    found += [(hit, _before(text, hit.start)) for hit in find(text, pairs=parsed is None and not plain)]
     if parsed is None:
-        return
+        return tuple(found)
     for pair in parsed.pairs:
         if named(pair.name, pair.value, pair.beside):
-            yield Hit("named-secret", pair.value, 0, 0, pair.line), pair.name
-    for text, line in parsed.texts:
-        if text not in unit.text or "\n" in text or "=" in text or ":" in text:
-            for hit in find(text, pairs="\n" in text or "=" in text or '": ' in text):
-                hit.line = line
-                yield hit, ""
-    for text, line in parsed.rest:
-        for hit in find(text):
-            hit.line = line
-            yield hit, _before(text, hit.start)
+            found.append((Hit("named-secret", pair.value, 0, 0, pair.line), pair.name))
+    for whole, line in parsed.texts:
+        if whole not in text or "\n" in whole or "=" in whole or ":" in whole:
+            pairs = "\n" in whole or "=" in whole or '": ' in whole
+            found += [(hit.at(line), "") for hit in find(whole, pairs)]
+    for rest, line in parsed.rest:
+        found += [(hit.at(line), _before(rest, hit.start)) for hit in find(rest)]
+    return tuple(found)
 
 
 def _before(text: str, start: int) -> str:

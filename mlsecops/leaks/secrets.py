@@ -192,6 +192,10 @@ class Hit:
     def __reduce__(self) -> str:
         raise TypeError("a secret that was found is not stored")
 
+    def at(self, line: int) -> "Hit":
+        """The same, in a line of a larger text."""
+        return Hit(self.rule, self._value, self.start, self.end, line)
+
     def overlaps(self, other: "Hit") -> bool:
         """Whether one of two secrets is a part of the other."""
         return self._value in other._value or other._value in self._value
@@ -260,7 +264,7 @@ def find(text: str, pairs: bool = True) -> Iterator[Hit]:
         pairs: whether names that are set to values are looked for as well; not, where a parser has done it.
     """
     for rule, word, pattern in FORMATS:
-        for match in _around(text, word, pattern):
+        for match in _around(text, word, pattern) if word in text else ():
             if not _format_is_placeholder(match[0]):
                 yield _hit(text, rule, match, 0)
     if "://" in text:
@@ -274,7 +278,7 @@ def find(text: str, pairs: bool = True) -> Iterator[Hit]:
     small = text.lower()
     for words, pattern in HEADERS:
         for word in words:
-            for match in _around(text, word, pattern, small):
+            for match in _around(text, word, pattern, small) if word in small else ():
                 group = match.lastgroup
                 value = match[group]
                 if is_placeholder(value) or _REFERENCE.search(value) or _HASH.search(value):
