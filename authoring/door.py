@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from authoring import BUILD, ROOT, UserError, address, labs, lessons, pins
+from authoring import BUILD, ROOT, UserError, address, labs, lessons, pins, trace
 from authoring.install import PYTHON, let_end, set_up
 
 # Our own metadata, which stays in a notebook that is stored; the commit hook says the same.
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--all", action="store_true", help="also what is slow: load on several workers")
     if (ROOT / labs.SOLUTIONS).is_dir():  # a student copy has neither solutions nor a grader
         command("grade", _grade, "grade a folder of submissions (needs the course key)", add_help=False)
-        build = command("build", lambda given: labs.build(given.check), "generate labs/ from solutions/")
+        build = command("build", _build, "generate labs/ from solutions/, and the traceability table")
         build.add_argument("--check", action="store_true", help="change nothing; fail on any drift")
         release = command(
             "release", lambda given: labs.release(given.folder), "make a copy for students in a new folder"
@@ -111,8 +111,12 @@ def _lab(options: argparse.Namespace) -> int:
 def _address(options: argparse.Namespace) -> int:
     code = address.run(options)
     if (ROOT / labs.SOLUTIONS).is_dir():  # labs take their set-up cells and badges along
-        code = labs.build(options.check) or code
+        code = _build(options) or code
     return code
+
+
+def _build(options: argparse.Namespace) -> int:
+    return labs.build(options.check) or trace.write(options.check)
 
 
 def _notebooks() -> list[Path]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -12,34 +13,39 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 WAIT = 10  # seconds for one answer
 
 
 def sanitized(address: str) -> str:
-    """Return an address with what opens doors taken out: user and password, and query values that are named as secrets.
+    """Return an address with what opens doors taken out: user and password, and values that are named as secrets.
+
+    The host stays as it is written; the part behind ``#`` goes.
 
     Raises:
         ValueError: it is no address with a scheme and a host. The message does not repeat it.
     """
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
+        parts.port  # noqa: B018 - raises for what is no number
     except ValueError:
         raise ValueError("not an address") from None
-    if not parts.scheme or not host:
+    if not parts.scheme or not parts.hostname:
         raise ValueError("not an address: a scheme and a host are needed")
-    place = f"[{host}]" if ":" in host else host
-    query = "&".join(
-        name + ("=[removed]" if value and _is_secret(name) else "=" + value if equals else "")
-        for name, equals, value in (pair.partition("=") for pair in parts.query.split("&") if pair)
-    )
-    return urlunsplit((parts.scheme, place + (f":{port}" if port else ""), parts.path, query, ""))
+    place = parts.netloc.rpartition("@")[2]
+    path = _PARAMETER.sub(_without_secret, parts.path)
+    query = _PARAMETER.sub(_without_secret, f"&{parts.query}")[1:]
+    return urlunsplit((parts.scheme, place, path, query, ""))
 
 
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in ("token", "key", "secret", "password", "passwd", "pwd", "sig", "auth"))
+_PARAMETER = re.compile(r"([&;])([^=&;]+)=([^&;]+)")
+_SECRETS = {"token", "key", "password", "passwd", "pwd", "secret", "sig", "signature", "credential", "code", "auth"}
+
+
+def _without_secret(match: re.Match) -> str:
+    words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "-", unquote(match[2])).lower()))
+    return f"{match[1]}{match[2]}=[removed]" if words & (_SECRETS | {"apikey", "accesstoken"}) else match[0]
 
 
 @dataclass(frozen=True)

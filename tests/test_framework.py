@@ -31,7 +31,7 @@ def test_only_flows_over_a_boundary_are_threatened():
 def test_a_kind_applies_where_its_protection_is_lacking():
     flow = Flow("index", "laptop", "packages", frozenset({"code"}))
     kinds = {threat.kind: threat.lacking for threat in threats(pipeline(flow))}
-    assert kinds == {"S": "authenticated", "T": "intact", "R": "logged", "E": "data only"}
+    assert kinds == {"S": "authenticated", "T": "intact", "E": "data only"}
     for kind, lacking in kinds.items():
         mended = dataclasses.replace(flow, protections=frozenset({lacking}))
         assert {threat.kind for threat in threats(pipeline(mended))} == set(kinds) - {kind}

@@ -213,13 +213,91 @@ def test_odd_files_are_read_or_refused(data):
         try:
             assert scan.scan(data, name, KEY) == []
         except notebooks.Unreadable:
-            assert name == "a.ipynb" or b'"nbformat"' in data
+            assert name == "a.ipynb" or b'"nbformat"' in data or b"\0" in data
 
 
 def test_aliases_that_stand_for_billions_take_no_time():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     assert rules("\n".join(lines).encode(), "a.yaml") == []
+
+
+TEMPLATES = (
+    "'{}%s done'.format('all')",
+    "'{}% done'.format('all')",
+    "'%s%s%(a)s' % ('a', 'b')",
+    "'%d %s' % (1, 'x')",
+    "'{0}'.format('a')",
+)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_templates_that_are_not_followed_stop_nothing(template):
+    assert rules(notebook(cell(f"print({template})\nkey = '{SECRET}'"))) == [("provider-key", "source")]
+
+
+def test_a_text_that_doubles_with_each_line_takes_no_time():
+    lines = ["a0 = 'kkkkkkkkkk'", *(f"a{n} = a{n - 1} + a{n - 1}" for n in range(1, 60)), f"key = '{SECRET}'"]
+    lines += ["b0 = 'kkkkkkkkkk'", *(f"b{n} = f'{{b{n - 1}}}{{b{n - 1}}}{{b{n - 1}}}'" for n in range(1, 40))]
+    assert ("provider-key", "source") in rules(notebook(cell("\n".join(lines))))
+
+
+def test_many_secrets_take_time_in_proportion():
+    """A quadratic search would take minutes here."""
+    many = " ".join(f"token=Abcdef{n:06}kkXy" for n in range(4_000))
+    assert len(scan.scan(many.encode(), "a.txt", KEY)) == 4_000
+
+
+def test_an_identifier_that_is_a_secret_is_not_shown():
+    for identifier in (TOKEN, {"a": TOKEN}, TOKEN * 3, "a b"):
+        made = notebook(cell(f"t = '{TOKEN}'", identifier=identifier), cell("x", metadata={"id": TOKEN}))
+        assert {leak.cell for leak in scan.scan(made, "a.ipynb", KEY)} <= {"number 1", "number 2", "c0ffee01"}
+
+
+def test_a_name_that_stands_twice_hides_nothing():
+    data = notebook(cell("x")).replace(b'"outputs": []', b'"outputs": [{"text": "x"}], "outputs": []')
+    with pytest.raises(notebooks.Unreadable, match="twice"):
+        scan.scan(data, "a.ipynb", KEY)
+    with pytest.raises(notebooks.Unreadable):
+        cleaned(data)
+
+
+ODD_CELLS = [
+    {"cell_type": ["code"]},
+    {"cell_type": "code", "source": 3},
+    {"cell_type": "code", "outputs": {"a": 1}},
+    {"metadata": 5},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_CELLS)
+def test_cells_of_other_types_are_no_trouble(odd):
+    content = json.loads(notebook(cell(f"k = '{SECRET}'")))
+    content["cells"].append(odd)
+    assert rules(json.dumps(content).encode()) == [("provider-key", "source")]
+    for sheets in (None, 5, [None], {"a": 1}, [{"cells": 5}]):
+        assert rules(json.dumps({"worksheets": sheets, "nbformat": 3}).encode()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "http://localhost:8888/?token={}",
+        "url = 'https://h.example/x?api_key={}'",
+        "args=--token={}",
+        "password2 = '{}'",
+        "api_key_prod = '{}'",
+        "PGPASSWORD={}",
+        "openai_key = '{}'",
+        "API key: {}",
+        "password <- '{}'",
+        "server.login('ann', '{}')",
+        "get(url, auth=('ann', '{}'))",
+    ],
+)
+def test_other_ways_to_say_it(line):
+    name = "a.py" if line.endswith(")") else "a.txt"
+    assert rules(line.format("aB3dE5gH7jK9mN1pQ2rS4tU6").encode(), name)
 
 
 def test_a_deep_expression_is_given_up_and_still_read_as_text():
@@ -353,6 +431,40 @@ def test_bytes_that_are_no_text_and_files_that_are_too_large(repository, monkeyp
     monkeypatch.setattr(history, "LARGEST", 2_000_000)
     rows = {row["path"]: row["result"] for row in scan.history_rows(repository.folder, KEY)}
     assert rows == {"latin.py": "fail", "half.ipynb": "fail", "large.txt": "unknown"}
+
+
+def test_a_shallow_clone_is_no_history(repository, tmp_path):
+    repository.write("a.py", LEAK)
+    repository.commit()
+    repository.write("a.py", "x = 1\n")
+    repository.commit()
+    command = ["git", "clone", "-q", "--depth=1", f"file://{repository.folder}", str(tmp_path / "shallow")]
+    subprocess.run(command, check=True, env=history.environment())
+    with pytest.raises(history.GitError, match="shallow"):
+        list(scan.history_rows(tmp_path / "shallow", KEY))
+
+
+def test_a_submodule_is_looked_into_and_its_history_is_not_passed_over(repository, tmp_path):
+    other = Repository(tmp_path / "other")
+    other.write("b.py", LEAK)
+    other.commit()
+    repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.folder), "sub")
+    repository.commit()
+    found = [path for path in scan.files(repository.folder) if rules(path.read_bytes(), str(path))]
+    assert [path.name for path in found] == ["b.py"]
+    rows = list(scan.history_rows(repository.folder, KEY))
+    assert [(row["path"], row["result"]) for row in rows if "sub" in row["path"]] == [("submodule sub", "unknown")]
+
+
+def test_a_path_that_is_no_text_and_a_pipe_are_no_trouble(repository):
+    repository.write("a.py", LEAK)
+    (repository.folder / os.fsdecode(b"\xff.py")).write_text(LEAK)
+    repository.git("add", "-A")
+    repository.commit()
+    assert len(repository.found()) >= 1
+    assert len([path for path in scan.files(repository.folder) if rules(path.read_bytes(), str(path))]) == 2
+    os.mkfifo(repository.folder.parent / "pipe")
+    assert repository.folder.parent / "pipe" not in list(scan.files(repository.folder.parent))
 
 
 def test_no_repository_is_one_sentence(tmp_path):

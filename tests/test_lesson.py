@@ -275,3 +275,12 @@ def test_in_colab_a_failed_installation_says_why(monkeypatch, colab):
 def test_the_heavy_libraries_are_never_installed_in_colab():
     heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy"}
     assert not heavy & {tool.split("[")[0] for lab in labs() for tool in lab_of(lab).colab_tools}
+
+
+def test_a_slider_says_its_first_place_and_computes_anew(capsys):
+    asked = []
+    box = lesson.sliding(lambda value: asked.append(value) or f"<{value}> twice is {2 * value}", "x", [1, 2, 3], 2)
+    assert capsys.readouterr().out == "<2> twice is 4\n" and asked == [2]
+    slider, said = box.children
+    slider.value = 3
+    assert asked == [2, 3] and said.value == "<pre>&lt;3&gt; twice is 6</pre>"

@@ -30,6 +30,12 @@ ROOT = Path(__file__).parent.parent
         ("https://a/b?X-Amz-Signature=s3cret&n=&m", "https://a/b?X-Amz-Signature=[removed]&n=&m"),
         ("https://a@s3cret@host/", "https://host/"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("https://h/?author=ann&monkey=2&design=3", "https://h/?author=ann&monkey=2&design=3"),
+        (
+            "https://Host.Example/;token=s3cret?t%6Fken=s3cret",
+            "https://Host.Example/;token=[removed]?t%6Fken=[removed]",
+        ),
+        ("https://h/?X-Amz-Credential=s3cret&apiKey=s3cret", "https://h/?X-Amz-Credential=[removed]&apiKey=[removed]"),
     ],
 )
 def test_what_opens_doors_is_taken_out(address, clean):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from classroom.drills.traffic import Traffic, halves
-from classroom.lesson import COLORS, show
+from classroom.lesson import COLORS, show, sliding
 from mlsecops.monitoring.features import fresh, in_order
 from mlsecops.monitoring.watch import Watcher
 from mlsecops.monitoring.windows import psi
@@ -300,18 +300,17 @@ def explorer(honest, attackers):
         attackers: the same of attackers.
 
     Returns:
-        A widget. As text it says what the slider's first place shows.
+        A widget, with its first place as text.
     """
-    import ipywidgets as widgets
-
     everybody = np.sort(np.concatenate(list(honest.values())))
 
-    def shown(percent=1.0):
+    def said(percent: float) -> str:
         limit = everybody[max(0, int(len(everybody) * percent / 100) - 1)]
         flagged = sum((p <= limit).sum() for p in honest.values())
-        print(f"false alarms {percent:.1f} %: {flagged} of {len(everybody)} honest clients flagged")
+        lines = [f"false alarms {percent:.1f} %: {flagged} of {len(everybody)} honest clients flagged"]
         for group in (honest, attackers):
-            print("  " + " · ".join(f"{kind.replace('_', ' ')} {(p <= limit).mean():.0%}" for kind, p in group.items()))
+            shares = (f"{kind.replace('_', ' ')} {(p <= limit).mean():.0%}" for kind, p in group.items())
+            lines.append("  " + " · ".join(shares))
+        return "\n".join(lines)
 
-    slider = widgets.FloatSlider(value=1.0, min=0.1, max=10.0, step=0.1, description="% alarms")
-    return widgets.interactive(shown, percent=slider)
+    return sliding(said, "% alarms", [round(0.1 * place, 1) for place in range(1, 101)], 1.0)

@@ -8,6 +8,7 @@ from classroom.lesson.display import (
     reveal,
     show,
     show_source,
+    sliding,
     stopwatch,
     timing,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "setup",
     "show",
     "show_source",
+    "sliding",
     "stopwatch",
     "timing",
     "workspace",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import inspect
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -153,6 +154,33 @@ def timing(**seconds: float) -> None:
     base = next(iter(seconds.values()))
     parts = [f"{name.replace('_', ' ')} {_duration(s)} (×{s / base:.2g})" for name, s in seconds.items()]
     _record({"timing": seconds}, None, "timing: " + " · ".join(parts))
+
+
+def sliding(compute: Callable[[float], str], label: str, values: Sequence[float], start: float):
+    """Show what ``compute`` says of a value, as text, and a slider that computes it anew at each move.
+
+    The text stands also where nothing can be moved: on a printed page, and in a notebook that is only read.
+
+    Args:
+        compute: from a value to a few lines of text.
+        label: what is moved.
+        values: the slider's places.
+        start: the first of them.
+
+    Returns:
+        A widget, to be the last line of a cell.
+    """
+    import ipywidgets as widgets
+
+    print(compute(start))
+    slider = widgets.SelectionSlider(options=list(values), value=start, description=label, continuous_update=False)
+    said = widgets.HTML()
+
+    def moved(change: dict) -> None:
+        said.value = f"<pre>{html.escape(compute(change['new']))}</pre>"
+
+    slider.observe(moved, "value")
+    return widgets.VBox([slider, said])
 
 
 def _duration(seconds: float) -> str:

@@ -96,12 +96,14 @@ class Threat:
     check: str
 
 
-def _from_people(flow: Flow, source: Node, target: Node) -> bool:
-    return source.kind in ("person", "outside")
+def _from_outside(trait: str) -> Callable[[Flow, Node, Node], bool]:
+    """From people or somebody else's service; with a trait, or "" for plain data."""
 
+    def applies(flow: Flow, source: Node, target: Node) -> bool:
+        fits = trait in flow.traits if trait else not {"code", "requests"} & flow.traits
+        return source.kind in ("person", "outside") and fits
 
-def _to_a_process_from_people(flow: Flow, source: Node, target: Node) -> bool:
-    return target.kind == "process" and _from_people(flow, source, target)
+    return applies
 
 
 def _has(trait: str) -> Callable[[Flow, Node, Node], bool]:
@@ -114,10 +116,12 @@ def _is_data(flow: Flow, source: Node, target: Node) -> bool:
 
 # A kind applies where the protection is lacking and the condition holds. Ids as of November 2026.
 _RULES = (
-    ("S", "authenticated", _from_people, "AML.T0012", "v1.0-C5.2.1", "serving-api-key"),
+    ("S", "authenticated", _from_outside("code"), "AML.T0010", "v1.0-C6.1.2", "supply-pins"),
+    ("S", "authenticated", _from_outside("requests"), "AML.T0012", "v1.0-C5.2.1", "serving-api-key"),
+    ("S", "authenticated", _from_outside(""), "AML.T0020", "v1.0-C1.1.4", "monitoring-inputs"),
     ("T", "intact", _has("code"), "AML.T0010", "v1.0-C6.1.3", "supply-model-hash"),
     ("T", "intact", _is_data, "AML.T0020", "v1.0-C1.1.3", "monitoring-inputs"),
-    ("R", "logged", _to_a_process_from_people, "AML.T0024", "v1.0-C12.1.1", "monitoring-audit-trail"),
+    ("R", "logged", _from_outside("requests"), "AML.T0024", "v1.0-C12.1.1", "monitoring-audit-trail"),
     ("I", "confidential", _has("secret"), "AML.T0055", "v1.0-C5.2.1", "credentials-environment"),
     ("D", "limited", _has("requests"), "AML.T0034.000", "v1.0-C11.2.2", "serving-rate-limit"),
     ("E", "data only", _has("code"), "AML.T0011", "v1.0-C4.1.2", "supply-torch-load"),

@@ -5,9 +5,10 @@ It keeps by a list of what is wanted, since every editor invents new places: a p
 """
 
 import json
+import re
 from typing import Any
 
-from mlsecops.leaks.notebooks import Unreadable, joined
+from mlsecops.leaks.notebooks import Unreadable, joined, once
 
 CELL = ("cell_type", "id", "metadata", "source", "execution_count", "outputs")
 TAGS = {"keep_output", "keep-output"}  # they would tell other tools to keep outputs
@@ -28,7 +29,7 @@ def cleaned(data: bytes, keep: tuple[str, ...] = ()) -> bytes:
         Unreadable: it is no such notebook.
     """
     try:
-        content = json.loads(data.decode("utf-8-sig"))
+        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=once)
         cells = content["cells"]
         made = {
             "cells": [_cell(cell, keep) for cell in cells],
@@ -36,6 +37,8 @@ def cleaned(data: bytes, keep: tuple[str, ...] = ()) -> bytes:
             "nbformat": content["nbformat"],
             "nbformat_minor": content.get("nbformat_minor", 0),
         }
+        if type(made["nbformat"]) is not int or type(made["nbformat_minor"]) is not int:
+            raise TypeError
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise Unreadable("not a notebook of version 4, or not a complete one") from None
     if made == content:
@@ -53,6 +56,8 @@ def _cell(cell: dict[str, Any], keep: tuple[str, ...]) -> dict[str, Any]:
     else:
         made.pop("outputs", None)
         made.pop("execution_count", None)
+    if "id" in made and not (isinstance(made["id"], str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", made["id"])):
+        raise TypeError
     if not isinstance(made["source"], str) and joined(made["source"]) != "".join(made["source"]):
         raise TypeError
     return made
@@ -62,4 +67,6 @@ def _metadata(metadata: dict[str, Any], keep: tuple[str, ...]) -> dict[str, Any]
     made = {name: value for name, value in metadata.items() if name in keep}
     kernel = {name: value for name, value in (metadata.get("kernelspec") or {}).items() if name in KERNEL}
     language = {name: value for name, value in (metadata.get("language_info") or {}).items() if name == "name"}
+    if not all(isinstance(value, str) and len(value) <= 80 for value in (*kernel.values(), *language.values())):
+        raise TypeError
     return made | ({"kernelspec": kernel} if kernel else {}) | ({"language_info": language} if language else {})

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 MAGIC = re.compile(r"^\s*[%!?].*$", re.MULTILINE)
 DEEP = 40  # operators within one expression that are followed
+LONGEST = 10_000  # characters of a text that is joined
 
 
 class Pair(NamedTuple):
@@ -41,10 +42,13 @@ def read(source: str) -> Code | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     reader, nodes = _Reader(), list(ast.walk(tree))
-    for node in nodes:
-        reader.note(node)
-    for node in nodes:
-        reader.look(node)
+    try:
+        for node in nodes:
+            reader.note(node)
+        for node in nodes:
+            reader.look(node)
+    except RecursionError:
+        return None
     return Code(reader.pairs, reader.texts, rest + _comments(source))
 
 
@@ -52,6 +56,14 @@ def _comments(source: str) -> list[tuple[str, int]]:
     return [
         (match[0], source.count("\n", 0, match.start()) + 1) for match in re.finditer(r"#.*$", source, re.MULTILINE)
     ]
+
+
+def _filled(text: str | None, gap: str, parts: list[str | None]) -> str | None:
+    """A template with its gaps filled; None where it has others than these, or a part is not known."""
+    pieces = text.split(gap) if text is not None else []
+    if None in parts or len(pieces) != len(parts) + 1 or any(gap[0] in piece for piece in pieces):
+        return None
+    return "".join(piece + part for piece, part in zip(pieces, [*parts, ""], strict=True))
 
 
 class _Reader:
@@ -70,8 +82,11 @@ class _Reader:
 
     def text(self, node: ast.AST | None, deep: int = DEEP) -> str | None:
         """The text that an expression is, as far as it can be told without running it; None for others."""
-        if node is None or not deep:
-            return None
+        found = self.joined(node, deep) if node is not None and deep else None
+        # Names that double what another one holds would fill the memory with a few lines.
+        return found if found is None or isinstance(node, ast.Constant) or len(found) <= LONGEST else None
+
+    def joined(self, node: ast.AST, deep: int) -> str | None:
         if isinstance(node, ast.Constant):
             value = node.value
             if isinstance(value, bytes):
@@ -83,12 +98,8 @@ class _Reader:
             left, right = self.text(node.left, deep - 1), self.text(node.right, deep - 1)
             return left + right if left is not None and right is not None else None
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-            left = self.text(node.left, deep - 1)
             values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
-            parts = [self.text(value, deep - 1) for value in values]
-            if left is None or None in parts or left.count("%s") != len(parts):
-                return None
-            return left % tuple(parts)
+            return _filled(self.text(node.left, deep - 1), "%s", [self.text(value, deep - 1) for value in values])
         if isinstance(node, ast.JoinedStr):
             parts = [self.text(v.value if isinstance(v, ast.FormattedValue) else v, deep - 1) for v in node.values]
             return "".join("…" if part is None else part for part in parts)
@@ -105,12 +116,7 @@ class _Reader:
                 parts = [self.text(item, deep) for item in items or ()]
                 return inner.join(parts) if items and None not in parts else None
             if inner is not None and function.attr == "format":
-                parts = [self.text(item, deep) for item in node.args]
-                return (
-                    None
-                    if None in parts or inner.count("{}") != len(parts)
-                    else inner.replace("{}", "%s") % tuple(parts)
-                )
+                return _filled(inner, "{}", [self.text(item, deep) for item in node.args])
             if inner is not None and function.attr in ("strip", "encode", "decode"):
                 return inner.strip() if function.attr == "strip" else inner
             if function.attr in ("getenv", "get", "setdefault") and len(node.args) == 2:
@@ -151,12 +157,17 @@ class _Reader:
                 name = "api_key" if logs_in and keyword.arg == "key" else keyword.arg
                 self.pair(name, keyword.value, tuple(n for n in names if n != keyword.arg))
             if (
-                function in ("setenv", "putenv", "set_env", "setdefault", "set", "getenv", "get")
+                function in ("setenv", "putenv", "set_env", "setdefault", "set", "getenv", "get", "config", "option")
                 and len(node.args) >= 2
             ):
                 self.pair(self.text(node.args[0]), node.args[1])
-            if logs_in and node.args:
-                self.pair("token", node.args[0])
+            if (logs_in or function == "set_auth_token") and node.args:
+                self.pair("token" if len(node.args) == 1 else "password", node.args[-1])
+            if function in ("HTTPBasicAuth", "BasicAuth") and len(node.args) == 2:
+                self.pair("password", node.args[1])
+            for keyword in node.keywords:
+                if keyword.arg == "auth" and isinstance(keyword.value, ast.Tuple) and len(keyword.value.elts) == 2:
+                    self.pair("password", keyword.value.elts[1])
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             arguments = node.args
             last = [*arguments.posonlyargs, *arguments.args]

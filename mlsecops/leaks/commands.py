@@ -28,7 +28,9 @@ def scan_notebook(arguments: argparse.Namespace) -> int:
     for file in todo:
         try:
             rows.append(scan.row(place(file), scan.scan(file.read_bytes(), str(file), key)))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever a hostile file does, the others are reported
+            if not isinstance(error, OSError | ValueError):
+                error = ValueError(f"it could not be taken apart ({type(error).__name__})")
             print(f"{plain(file)}: {plain(error)}", file=sys.stderr)
             unread.append(place.unreadable(file, error))
             rows.append(scan.row(place(file), None))

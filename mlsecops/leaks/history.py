@@ -75,7 +75,7 @@ def names(repository: Path) -> dict[str, str]:
     for line in output.splitlines():
         name, _, path = line.partition(b" ")
         if path:
-            found.setdefault(name.decode("ascii"), path.decode("utf-8", "surrogateescape"))
+            found.setdefault(name.decode("ascii"), path.decode("utf-8", "backslashreplace"))
     return found
 
 
@@ -91,7 +91,10 @@ def blobs(repository: Path) -> Iterator[Blob]:
     )
     wanted: list[bytes] = []
     for line in listing.splitlines():
-        name, kind, size = line.split()
+        parts = line.split()
+        if len(parts) != 3:
+            raise GitError("git cat-file: an object cannot be read; see git fsck")
+        name, kind, size = parts
         if kind != b"blob":
             continue
         if int(size) > LARGEST:
@@ -125,6 +128,18 @@ def blobs(repository: Path) -> Iterator[Blob]:
                 yield Blob(name, paths.get(name, ""), data)
         finally:
             reader.kill()
+
+
+def submodules(repository: Path) -> list[str]:
+    """The paths of submodules, which are repositories of their own."""
+    lines = run(repository, "ls-files", "--stage", "-z").split(b"\0") if not _is_bare(repository) else []
+    return [
+        line.partition(b"\t")[2].decode("utf-8", "backslashreplace") for line in lines if line.startswith(b"160000 ")
+    ]
+
+
+def _is_bare(repository: Path) -> bool:
+    return run(repository, "rev-parse", "--is-bare-repository").strip() == b"true"
 
 
 def first_commit(repository: Path, blob: str) -> str:

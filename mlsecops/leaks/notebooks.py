@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from mlsecops.leaks import secrets
+
 PLACES = ("source", "markdown", "raw", "output", "metadata", "widget", "attachment", "config")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 TAG = re.compile(r"<[^<>]{0,2000}>")
@@ -31,7 +33,7 @@ IMAGES = (
     "audio/",
     "video/",
 )
-LONG = 2_000  # shorter texts of metadata and JSON output are put together
+TEXTS = set("py pyi ipynb env json yaml yml toml ini cfg conf sh bash txt md r jl sql tf tfvars properties".split())
 
 
 class Unit(NamedTuple):
@@ -84,19 +86,21 @@ def notebook(data: bytes) -> Iterator[Unit]:
         Unreadable: it is no JSON, or no notebook.
     """
     try:
-        content = json.loads(data.decode("utf-8-sig"))
+        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=once)
     except (ValueError, RecursionError):
-        raise Unreadable("not a complete notebook: its JSON cannot be read") from None
+        raise Unreadable("not a complete notebook: its JSON cannot be read, or says something twice") from None
     if not isinstance(content, dict):
         raise Unreadable("not a notebook")
     cells = content.get("cells")
     if cells is None:
-        cells = [cell for sheet in content.get("worksheets") or () for cell in sheet.get("cells") or ()]
+        sheets = content.get("worksheets")
+        sheets = [sheet for sheet in sheets if isinstance(sheet, dict)] if isinstance(sheets, list) else []
+        cells = [cell for sheet in sheets if isinstance(sheet.get("cells"), list) for cell in sheet["cells"]]
     if not isinstance(cells, list):
         raise Unreadable("not a notebook: its cells are no list")
     for number, cell in enumerate(cells, 1):
         if isinstance(cell, dict):
-            yield from _cell(cell, str(cell.get("id") or (cell.get("metadata") or {}).get("id") or number))
+            yield from _cell(cell, _identifier(cell) or f"number {number}")
     metadata = content.get("metadata")
     if isinstance(metadata, dict):
         widgets = metadata.get("widgets")
@@ -104,9 +108,26 @@ def notebook(data: bytes) -> Iterator[Unit]:
         yield from structure({name: value for name, value in metadata.items() if name != "widgets"}, "metadata")
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names stand once each: readers differ on which of two counts. Raises ValueError."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("the same name twice")
+    return made
+
+
+def _identifier(cell: dict) -> str:
+    """A cell's id, if it is one: what a report shows must not be a secret itself."""
+    metadata = cell.get("metadata")
+    for given in (cell.get("id"), metadata.get("id") if isinstance(metadata, dict) else None):
+        if isinstance(given, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", given) and not any(secrets.find(given)):
+            return given
+    return ""
+
+
 def _cell(cell: dict, name: str) -> Iterator[Unit]:
     kind = cell.get("cell_type")
-    place = {"code": "source", "markdown": "markdown"}.get(kind, "raw")
+    place = {"code": "source", "markdown": "markdown"}.get(str(kind), "raw")
     source = joined(cell.get("source", cell.get("input", "")))
     yield Unit(place, source, name, 1, python=place == "source")
     for files in (cell.get("attachments") or {}).values() if isinstance(cell.get("attachments"), dict) else ():
@@ -256,10 +277,12 @@ def other(data: bytes, path: str) -> Iterator[Unit]:
         data: the file.
         path: its name decides only which parser is tried first.
     """
+    ending = path.rsplit(".", 1)[-1].lower()
     content = as_text(data)
     if content is None:
+        if ending in TEXTS:
+            raise Unreadable("not the text that its name says: it holds zero bytes")
         return
-    ending = path.rsplit(".", 1)[-1].lower()
     python = ending in ("py", "pyi", "pyw")
     yield Unit("config" if not python else "source", content, line=1, python=python)
     if '\\"' in content and not python:

@@ -103,7 +103,9 @@ def scan(data: bytes, path: str, key: bytes) -> list[Leak]:
         if any(hit.overlaps(other) for other in others):
             continue  # found by a rule that says more
         others.append(hit)
-        mark = hashlib.sha256("\0".join([hit.rule, path, unit.place, unit.cell, before]).encode()).hexdigest()[:12]
+        mark = hashlib.sha256(
+            "\0".join([hit.rule, path, unit.place, unit.cell, before]).encode("utf-8", "surrogatepass")
+        ).hexdigest()[:12]
         line = unit.line + hit.line - 1 if unit.line else 0
         leaks.append(Leak(hit.rule, unit.place, unit.cell, line, hit.fingerprint(key), mark))
     return leaks
@@ -212,10 +214,11 @@ def files(path: Path) -> Iterator[Path]:
         return
     try:
         listed = history.run(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        listed += b"\0" + history.run(path, "ls-files", "-z", "--cached", "--recurse-submodules")
     except history.GitError:
         for folder, folders, names in os.walk(path):
             folders[:] = sorted(name for name in folders if name != ".git")
-            yield from (Path(folder) / name for name in sorted(names))
+            yield from (Path(folder) / name for name in sorted(names) if (Path(folder) / name).is_file())
         return
     for name in sorted(set(os.fsdecode(listed).split("\0")) - {""}):
         if (path / name).is_file() and not (path / name).is_symlink():
@@ -233,6 +236,12 @@ def history_rows(path: Path, key: bytes) -> Iterator[dict]:
         history.GitError: no repository, or one that git cannot read.
     """
     repository = path if path.is_dir() else path.parent
+    if history.run(repository, "rev-parse", "--is-shallow-repository").strip() == b"true":
+        raise history.GitError(
+            "a shallow clone holds a part of the history only; fetch all of it (fetch-depth: 0 in CI)"
+        )
+    for place in history.submodules(repository):
+        yield row(f"submodule {place}", None)  # a repository of its own: not looked at
     for blob in history.blobs(repository):
         name = blob.path or f"object {blob.id[:12]}"
         if blob.data is None:
@@ -242,6 +251,9 @@ def history_rows(path: Path, key: bytes) -> Iterator[dict]:
             leaks = scan(blob.data, blob.path, key)
         except notebooks.Unreadable:
             leaks = scan(blob.data, "", key)  # half of a notebook is still a text
+        except Exception:  # whatever a hostile version does, the others are looked at
+            yield row(name, None)
+            continue
         if leaks:
             yield row(name, leaks, history.first_commit(repository, blob.id) or blob.id)
 

@@ -8,8 +8,10 @@ import hashlib
 import hmac
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 RULES = {
     "provider-key": "A key in the format of a provider.",
@@ -120,12 +122,19 @@ HEADERS = [
         (("curl ",), r"\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,60}:(?P<typed>[^\s\"']{4,})"),
         (("mysql",), r"\bmysql(?:dump)?\b[^\n|;]{0,200}?\s-p(?P<typed>[^\s\"'-][^\s\"']{3,})"),
         (("login ",), r"\blogin\s+\S+\s+password\s+(?P<typed>\S{4,})"),  # as .netrc has it
+        (("wandb login ",), r"\bwandb login (?:--\S+ )*(?P<typed>[0-9a-fA-F]{40}|wandb_v\d_\S{20,})"),
+        (("ngrok ",), r"\bngrok (?:config )?(?:add-)?authtoken (?P<typed>[A-Za-z0-9_]{20,})"),
+        (("docker login ",), r"\bdocker login\b[^\n|;]{0,200}?\s(?:-p|--password)[ =](?P<typed>[^\s\"'$-]\S{3,})"),
+        (("aws configure set ",), r"\baws configure set aws_secret_access_key (?P<typed>\S{20,})"),
+        (("identified by ",), r"(?i:identified by) ['\"](?P<typed>[^'\"\s,]{4,})['\"]"),
+        (("with password ",), r"(?i:with password) ['\"](?P<typed>[^'\"\s,]{4,})['\"]"),
         (("sshpass ",), r"\bsshpass\s+-p\s*[\"']?(?P<typed>[^\s\"']{4,})"),
     )
 ]
 # A name and what it is set to, in code that cannot be parsed, shells, configuration and prose.
 PAIR = re.compile(
-    r"(?P<name>[A-Za-z_][\w.-]{0,80})\\?[\"'`]?\]?[ \t]*(?::=|=>|[:=|>])[ \t]*\\?(?:[fbruFBRU]{1,2})?"
+    r"(?P<name>(?:(?i:api|access|secret|auth) )?[A-Za-z_][\w.-]{0,80})\\?[\"'`]?\]?[ \t]*(?::=|=>|<-|[:=|>])[ \t]*"
+    r"\\?(?:[fbruFBRU]{1,2})?"
     r"(?:\"(?P<double>[^\"\n\\]{4,400})\\?\"|'(?P<single>[^'\n\\]{4,400})\\?'|`(?P<ticks>[^`\n]{4,400})`"
     r"|(?P<bare>[^\s\"'`,;(){}\[\]<>&|]{6,400}))"
     r"|--?(?P<flag>[a-z][\w-]{2,40})[= ](?P<after>[^\s\"'-][^\s\"'`;|<>]{5,400})"
@@ -134,10 +143,14 @@ PAIR = re.compile(
 _SECRET_NAMES = re.compile(
     r"(?:^|_)(?:passwords?|passwd|passphrase|pwd|pass|pw|secrets?|credentials?|tokens?|api_?keys?|apikeys?|auth_?keys?|"
     r"access_?keys?|account_?keys?|secret_?keys?|private_?keys?|signing_?keys?|encryption_?keys?|master_?keys?|"
-    r"license_?keys?|service_?keys?|session_?keys?|auth|bearer|pat|dsn|conn(?:ection)?_?str(?:ing)?|client_?secrets?|"
-    r"app_?secrets?|webhook_?secrets?|fernet_?keys?|subscription_?keys?|storage_?keys?|wandb_?keys?|kaggle_?keys?)$"
+    r"license_?keys?|service_?keys?|session_?keys?|openai_?keys?|anthropic_?keys?|azure_?keys?|google_?keys?|aws_?keys?|"
+    r"hf_?keys?|groq_?keys?|cohere_?keys?|creds?|passwort|contrase.a|auth|bearer|pat|dsn|conn(?:ection)?_?str(?:ing)?|client_?secrets?|"
+    r"app_?secrets?|webhook_?secrets?|fernet_?keys?|subscription_?keys?|storage_?keys?|wandb_?keys?|kaggle_?keys?)(?:_?(?:\d{1,2}|prod|dev|test|staging|live|new|old))?$"
+    r"|[a-z]{2,20}(?:password|passwd|api_?key|authtoken|accesstoken)$|^my_?(?:token|secret|key)$"
 )
-_WEAK_NAMES = re.compile(r"(?:^|_)(?:passwords?|passwd|passphrase|pwd|pass|pw)$")  # people choose these
+_WEAK_NAMES = re.compile(
+    r"(?:^|_|[a-z]{2})(?:passwords?|passwd|passphrase|pwd|pass|pw|passwort)(?:_?\w{1,7})?$"
+)  # people choose these
 _KEY_BESIDE = re.compile(r"(?:^|_)key$")  # {"username": …, "key": …}, as Kaggle's file has it
 # Names of values that only sound like secrets.
 _OTHER_NAMES = re.compile(
@@ -145,7 +158,7 @@ _OTHER_NAMES = re.compile(
     r"added|extra|prefix|suffix|new|num|max|min|total|prompt|input|output|n|count|id|cache|public|csrf_?header|"
     r"primary|foreign|sort|group|partition|row|index|dict|column|hot|short_?cut|idempotency|object|cancel(?:lation)?)"
     r"_(?:tokens?|keys?|pass)|.*_?(?:public_?key|token_?type|secret_?name|password_?(?:field|hash|policy|length|file)|"
-    r"(?:key|token|secret)_?(?:path|file|name|id|url|uri|type|env|var|ids|names)|auth_?(?:type|mode|method|url|uri))|"
+    r"public_?key_?token|token_?(?:str|text)|(?:key|token|secret)_?(?:path|file|name|id|url|uri|type|env|var|ids|names)|auth_?(?:type|mode|method|url|uri))|"
     r"by_?pass|com_?pass|tres_?pass|over_?pass)$"
 )
 _PLACEHOLDER = re.compile(
@@ -153,19 +166,25 @@ _PLACEHOLDER = re.compile(
     r"hf|api|aws|access|"
     r"key|token|pass\w*|pwd|user\w*|account|project|org\w*|team|database|db|bot|app|client|wandb|github|google|azure)"
     r"|your[-_]|change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this|with)|insert[-_ ]|enter[-_ ]|paste[-_ ]|fill[-_ ]?in"
-    r"|placeholder|redacted|removed|masked|hidden|censored|scrubbed|example|dummy|sample|fake|mock|\btodo\b|\btbd\b|\bfixme\b"
-    r"|not[-_ ]?(?:a[-_ ])?real|^(?:none|null|true|false|undefined|nil|optional|required|string|secret|password|token|"
+    r"|placeholder|redacted"
+    r"|(?<![a-z])(?:removed|masked|hidden|censored|scrubbed|example|dummy|sample|fake|mock)(?![a-z0-9])"
+    r"|^(?:example|dummy|sample|fake|mock|test)[-_]?\w{0,12}$|\btodo\b|\btbd\b|\bfixme\b|example(?:key)?$"
+    r"|not[-_ ]?(?:a[-_ ])?real|^passwords?\d{0,3}$"
+    r"|^(?:none|null|true|false|undefined|nil|optional|required|string|secret|password|token|"
     r"api[-_ ]?key|passwd|key|value|test(?:ing|er)?|default|empty|missing|unset|n/a|bearer|basic|str|bytes|int)$|lorem"
     r"|-here\b|_here\b|\bhere$|xxx+|\.\.\.|…|\*{3,}|•{3,}|#{4,}|_{5,}|-{6,}|0{8,}|12345678|abcdefgh|(?<![a-z])abc123"
     r"|deadbeef|^<[^>]*>$|^\[[^\]]*\]$|^\{\{?.*\}\}?$|^\$\{?\w|^%\w+%$|^\$\(|^@\w+$"
 )
 _REFERENCE = re.compile(
-    r"^[{$]|^(?:os\.|environ|getenv|process\.env|env\.|ENV\[|secrets\.|vault:|ssm:|arn:|op://|keyring|getpass|userdata|config\.|"
+    r"^\{|::|^\$(?:[A-Z_][A-Z0-9_]*$|\{|\()|^!vault|^(?:os\.|environ|getenv|process\.env|env\.|ENV\[|secrets\.|vault:|ssm:|arn:|op://|keyring|getpass|userdata|config\.|"
     r"settings\.|self\.|args\.|cfg\.|st\.secrets|dbutils\.|var\.|data\.|module\.|local\.|params\.|ctx\.|cls\.|input\()"
     r"|^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(.*|\[.*)$|^/|^\.{1,2}/|^~/|^[A-Za-z]:\\|^https?://[^@]*$|^\w+\.(?:py|json|ya?ml|txt|pem|key|env)$"
 )
 _PATTERN = re.compile(r"\\[bdwsSDWAZ]|\(\?|\[\^?[A-Za-z0-9]-[A-Za-z0-9]")  # parts of a regular expression
-_HASH = re.compile(r"^(?:sha(?:1|224|256|384|512)|md5|blake2b?|crc32)[-:$=]|^\$(?:2[aby]|argon2|6|5|pbkdf2)")
+_WORDS = re.compile(r"[a-z]{2,}\d{0,2}(?:[-_.](?:[a-z]{2,}\d{0,2}|\d{1,3}))+")  # a few words: no key is made like that
+_HASH = re.compile(
+    r"^0x[0-9a-fA-F]{40}$|^Ag[A-D][A-Za-z0-9+/]{60,}|^(?:sha(?:1|224|256|384|512)|md5|blake2b?|crc32)[-:$=]|^\$(?:2[aby]|argon2|6|5|pbkdf2)"
+)
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _HASH_NAMES = re.compile(
     r"(?i)(?:sha\d*|md5|hash|digest|checksum|etag|integrity|commit|revision|fingerprint|signature)$"
@@ -219,7 +238,8 @@ def is_placeholder(value: str) -> bool:
 
 def normal(name: str) -> str:
     """A name in small letters with underscores: ``openaiApiKey`` and ``OPENAI-API-KEY`` are one."""
-    return re.sub(r"[.\s-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower().strip("_")
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return re.sub(r"[\W_]+", "_", split).lower().strip("_")
 
 
 def named(name: str, value: str, beside: Iterable[str] = ()) -> bool:
@@ -236,13 +256,17 @@ def named(name: str, value: str, beside: Iterable[str] = ()) -> bool:
         _KEY_BESIDE.search(name) and others & {"username", "user", "login", "account", "client_id"}
     ):
         return False
+    if re.search(r"(?:^|_)(?:dsn|conn(?:ection)?_?str(?:ing)?)$", name) and "@" not in value and "=" not in value:
+        return False  # an address without a password
+    if re.search(r"(?:^|_)(?:pat|auth|bearer)$", name) and (len(value) < 20 or re.search(r"[*/\\]", value)):
+        return False
     if _OTHER_NAMES.search(name) or _HASH_NAMES.search(name) or not 4 <= len(value) <= 2_000:
         return False
     if is_placeholder(value) or _REFERENCE.search(value) or _HASH.search(value) or _PATTERN.search(value):
         return False
     if _WEAK_NAMES.search(name):
         return len(value) >= 6 and " " not in value.strip() and not _looks_like_a_name(value)
-    if " " in value or len(value) < 8 or _looks_like_a_name(value):
+    if " " in value or len(value) < 12 or _looks_like_a_name(value) or _WORDS.fullmatch(value):
         return False
     return entropy(value) >= 2.8 and (len(value) >= 16 or bool(re.search(r"\d", value)))
 
@@ -281,7 +305,7 @@ def find(text: str, pairs: bool = True) -> Iterator[Hit]:
             for match in _around(text, word, pattern, small) if word in small else ():
                 group = match.lastgroup
                 value = match[group]
-                if is_placeholder(value) or _REFERENCE.search(value) or _HASH.search(value):
+                if any(odd.search(value) for odd in (_PLACEHOLDER, _REFERENCE, _HASH, _PATTERN)):
                     continue
                 if group == "typed" or (entropy(value) >= 3 and re.search(r"\d", value)):
                     yield _hit(text, "authorization", match, group)
@@ -311,22 +335,35 @@ def _around(text: str, word: str, pattern: re.Pattern, lowered: str = "") -> Ite
 
 def find_pairs(text: str) -> Iterator[Hit]:
     """The secrets in a text that are so by the name they are given to."""
-    for match in PAIR.finditer(text):
+    at = 0
+    while match := PAIR.search(text, at):
         name = match["name"] or match["flag"]
         group = next(g for g in ("double", "single", "ticks", "bare", "after") if match[g] is not None)
-        if not re.search(r"(?i)pass|pw|secret|token|key|auth|cred|bearer|pat|dsn|conn", name):
-            continue
-        value = match[group]
-        if group == "bare" and re.fullmatch(r"[A-Za-z_][\w.]*", value) and not re.search(r"\d", value):
-            continue  # another name
-        line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-        beside = (
-            ("username",)
-            if re.search(r"(?i)username[\"']?\s*[:=]", text[max(0, match.start() - 200) : match.end() + 200])
-            else ()
-        )
-        if named(name, value, beside) and not _HASH_NAMES.search(line.strip(" \"':=")):
-            yield _hit(text, "named-secret", match, group)
+        hit = _pair(text, match, name, group)
+        # What is set by this name may hold another name that is set, such as a path with a query.
+        at = match.end() if hit else max(match.start(group), match.start() + 1)
+        if hit:
+            yield hit
+    for match in QUERY.finditer(text):
+        if named(match["name"], match["value"]):
+            yield _hit(text, "named-secret", match, "value")
+
+
+def _pair(text: str, match: re.Match, name: str, group: str) -> Hit | None:
+    if not re.search(r"(?i)pass|pw|secret|token|key|auth|cred|bearer|pat|dsn|conn", name):
+        return None
+    value = match[group]
+    if group == "bare" and re.fullmatch(r"[A-Za-z_][\w.]*", value) and not re.search(r"\d", value):
+        return None  # another name
+    near = text[max(0, match.start() - 200) : match.end() + 200]
+    beside = ("username",) if re.search(r"(?i)username[\"']?\s*[:=]", near) else ()
+    before = text[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]
+    if not named(name, value, beside) or _HASH_NAMES.search(before.strip(" \"':=")):
+        return None
+    return _hit(text, "named-secret", match, group)
+
+
+QUERY = re.compile(r"[?&;](?P<name>[A-Za-z_][\w.-]{1,40})=(?P<value>[^\s&;#\"'<>`]{8,400})")
 
 
 def _format_is_placeholder(value: str) -> bool:
@@ -338,4 +375,9 @@ def _format_is_placeholder(value: str) -> bool:
 
 def _hit(text: str, rule: str, match: re.Match, group: str | int) -> Hit:
     start, end = match.span(group)
-    return Hit(rule, match[group], start, end, text.count("\n", 0, start) + 1)
+    return Hit(rule, match[group], start, end, bisect_right(_line_starts(text), start))
+
+
+@lru_cache(2)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(match.end() for match in re.finditer("\n", text))]

@@ -37,6 +37,8 @@ def _dirt(r, kind: str, cells: list[dict], metadata: dict) -> None:
         one["metadata"] |= r.choice(
             [{"tags": ["keep_output"]}, {"keep_output": True}, {"tags": ["parameters", "keep_output"]}]
         )
+    elif kind == "a tag beside the one that goes":
+        one["metadata"]["tags"] = r.sample(["keep_output", r.choice(["setup", "slow"])], 2)
     elif kind == "a name in Colab's metadata":
         one["metadata"] |= {"executionInfo": {"user": {"displayName": name(r)}}, "colab": {"base_uri": name(r)}}
     elif kind == "an attachment":
@@ -56,7 +58,12 @@ def _dirt(r, kind: str, cells: list[dict], metadata: dict) -> None:
 
 
 KINDS = ("outputs", "a count alone", "asked to keep", "a name in Colab's metadata", "an attachment", "widgets")
-MORE = ("metadata that nobody has heard of", "an attachment of a raw cell", "an id that has to stay")
+MORE = (
+    "metadata that nobody has heard of",
+    "a tag beside the one that goes",
+    "an attachment of a raw cell",
+    "an id that has to stay",
+)
 
 
 def _generate(rng, hidden=False):

@@ -62,6 +62,11 @@ def _harmless(r, kind: str) -> dict:
     if kind == "an image":
         data = {"image/png": f"iVBOR{text(r, 40)}/{key}/{text(r, 40)}"}
         return cell(r, "x", outputs=[{"output_type": "display_data", "metadata": {}, "data": data}])
+    if kind == "an attachment without a key":
+        return cell(r, "see", "markdown", attachments={"a.txt": {"text/plain": _encoded(f"K={key[:-1]}\n")}})
+    if kind == "a file of Colab's without a key":
+        stored = {"http://localhost/a.js": {"data": _encoded(f"var k = '{key[:9]}';"), "ok": True}}
+        return cell(r, "x", metadata={"colab": {"resources": stored}})
     if kind == "two that do not belong together":
         return cell(r, f"a = '{key[:14]}'\nb = '{key[14:]}'")
     return cell(r, f"x = os.environ['{name(r).upper()}']")
@@ -70,12 +75,13 @@ def _harmless(r, kind: str) -> dict:
 LEAKS = ("in the source", "lines", "joined", "printed", "colored", "an error", "metadata", "an attachment")
 MORE = ("joined side by side", "a table", "JSON", "a file of Colab's", "a raw cell")
 HARMLESS = ("too short", "too long", "part of a word", "masked", "a placeholder", "two that do not belong together")
+HARMLESS += ("an attachment without a key",)
 
 
 def _generate(rng, hidden=False):
     r = draws(rng)
     inputs, cases = [], []
-    harmless = [*HARMLESS, *(["an image"] if hidden else [])]
+    harmless = [*HARMLESS, *(["an image", "a file of Colab's without a key"] if hidden else [])]
     for kind in (*LEAKS, *(MORE if hidden else ()), *harmless):
         for _ in range(3):
             cells, items = [_harmless(r, "nothing") for _ in range(2)], []

@@ -20,15 +20,18 @@ def _line(r, kind: str) -> tuple[str, str]:
         return f'{start}{{"k": "{key}", "n": 1}}{end}', f'{start}{{"k": "{GONE}", "n": 1}}{end}'
     if kind == "a header":
         word = r.choice(["Authorization", "authorization"])
-        token = text(r, r.randint(20, 40))
+        token = text(r, r.randint(8, 40)) + r.choice(["", "==", ".x-y"])
         return f"{start}{word}: Bearer {token}{end}", f"{start}{word}: Bearer {GONE}{end}"
     if kind == "an address":
         host = f"{name(r)}.example:{r.randint(1_000, 9_999)}/{name(r)}"
-        user, word = name(r), text(r, 12)
+        user, word = name(r), text(r, r.randint(5, 18)) + r.choice(["", "!", "-x", "%21"])
         return f"{start}GET https://{user}:{word}@{host}{end}", f"{start}GET https://{user}:{GONE}@{host}{end}"
     if kind == "a password":
         word = r.choice(["password", "passwd", "secret"])
-        return f"{start}{word}={text(r, 11)}{end}", f"{start}{word}={GONE}{end}"
+        return (
+            f"{start}{word}={text(r, r.randint(4, 18))}{r.choice(['', '!', '#2'])}{end}",
+            f"{start}{word}={GONE}{end}",
+        )
     if kind == "an address without a password":
         line = f"{start}GET https://{name(r)}.example:{r.randint(1_000, 9_999)}/a@{name(r)}{end}"
     elif kind == "a word":
