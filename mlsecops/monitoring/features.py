@@ -75,14 +75,14 @@ def client_features(queries: pd.DataFrame) -> pd.DataFrame:
 
 SQL = """
 with steps as (
-    select *, time - lag(time) over one as gap, lag(time) over one is null as first, {changed} as changed
+    select *, time - lag(time) over one as gap, lag(time) over one is null as is_first, {changed} as changed
     from {source} window one as (partition by client order by time)
 ),
 minutes as (select client, max(n) as busiest_minute from
     (select client, count(*) as n from {source} group by client, floor(time / 60)) group by client)
 select client, count(*) as queries,
-    count(*) filter (first or changed >= {fresh}) as fresh,
-    count(*) filter (not first and changed = 1) as one_field,
+    count(*) filter (where is_first or changed >= {fresh}) as fresh,
+    count(*) filter (where not is_first and changed = 1) as one_field,
     any_value(busiest_minute) as busiest_minute,
     avg(gap) as gap_mean, stddev_samp(gap) / avg(gap) as gap_cv,
     count(distinct country) as countries
