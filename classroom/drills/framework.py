@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
-from classroom.lesson import COLORS, show, sliding
+from classroom.lesson import COLORS, ROOT, show, sliding
 from mlsecops.controls import ATLAS, CHECKLIST, NIST_AI_RMF, OWASP_ML
 from mlsecops.framework.choose import Control, additive, best, greedy, left
 from mlsecops.framework.risk import Risk, losses, quantiles
@@ -218,24 +218,17 @@ def wrong_by_adding(registers: int = 200, seed: int = 1) -> tuple[float, float]:
     return tuple(missed / registers)
 
 
+def trained() -> pd.DataFrame:
+    """Which exercise trains which control: ``exercise``, ``title``, ``control``, ``test``, made from the exercises."""
+    return pd.read_csv(ROOT / "docs" / "traceability.csv")
+
+
 def traceability() -> pd.DataFrame:
-    """A row per exercise, a column per list, how many of its entries the exercise trains; out of the questions."""
-    from classroom.questions import labs, questions_of
-
+    """A row per exercise, a column per list, how many of its entries the exercise trains."""
+    table = trained()
     lists = {"checklist": CHECKLIST, "OWASP ML": OWASP_ML, "ATLAS": ATLAS, "NIST AI RMF": NIST_AI_RMF}
-    rows = {
-        asked.id: {name: sum(control in known for control in asked.controls) for name, known in lists.items()}
-        for lab in labs()
-        for asked in questions_of(lab)
-    }
-    return pd.DataFrame(rows).T
-
-
-def controls_trained() -> int:
-    """How many different controls the exercises train."""
-    from classroom.questions import labs, questions_of
-
-    return len({control for lab in labs() for asked in questions_of(lab) for control in asked.controls})
+    known = pd.DataFrame({name: table["control"].isin(list(entries)) for name, entries in lists.items()})
+    return known.groupby(table["exercise"]).sum()
 
 
 def explorer(start: int = 40_000):
