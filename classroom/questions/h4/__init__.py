@@ -9,3 +9,5 @@ providers.
 LIBRARIES = ("classroom.lesson",)
 # What the learner's code may import in a grading.
 OPENS = ("classroom.lesson",)
+# What Colab lacks of what lesson and lab need.
+COLAB_TOOLS = ("detect-secrets", "nbstripout", "pre-commit")
