@@ -18,7 +18,7 @@ def rows() -> list[dict[str, str]]:
             "exercise": asked.id,
             "title": asked.title,
             "control": control,
-            "test": f"tests/test_questions.py -k {asked.id}",
+            "test": f"{TESTS} -k {asked.id}",
         }
         for lab in labs()
         for asked in questions_of(lab)

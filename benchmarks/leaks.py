@@ -28,13 +28,8 @@ KEY = b"the key of the fingerprints of a benchmark"
 
 def found() -> None:
     for name, half in (("tuned", tuned), ("held out", heldout)):
-        planted, benign = half.planted(), half.benign()
-        print(f"{name}: {len(planted)} files with a secret, {len(benign)} without")
-        for scanner, look in drill.SCANNERS.items():
-            right = sum(look(data, path) for _, path, data, _ in planted)
-            wrong = sum(look(data, path) for _, path, data in benign)
-            print(f"  {scanner:15} found {right:3} ({right / len(planted):.0%}), ", end="")
-            print(f"false {wrong:2} ({wrong / len(benign):.0%})")
+        print(f"{name}: {len(half.planted())} files with a secret, {len(half.benign())} without")
+        print((100 * drill.measured_scanners(half)).round(1).to_string())
 
 
 def notebooks() -> None:

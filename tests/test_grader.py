@@ -486,7 +486,10 @@ def test_a_defect_of_ours_costs_one_row_its_grade_and_no_row_is_lost(key, tmp_pa
 def test_the_version_changes_with_what_can_change_a_result_and_with_nothing_else(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "classroom", tmp_path / "classroom")
     here = tmp_path / "classroom" / "questions"
-    monkeypatch.setattr(classroom.questions, "SHARED", (here.parent / "exchange", here / "scoring.py"))
+    assert {path.name for path in classroom.questions.SHARED} == {"exchange", "scoring.py", "exact.py"}
+    monkeypatch.setattr(
+        classroom.questions, "SHARED", (here.parent / "exchange", here / "scoring.py", here / "exact.py")
+    )
     lab = dataclasses.replace(lab_of("H2b"), source=here / "h2b")
     (here / "h2b" / "deeper").mkdir()
     (here / "h2b" / "deeper" / "table.json").write_text("{}")
@@ -495,6 +498,7 @@ def test_the_version_changes_with_what_can_change_a_result_and_with_nothing_else
         "h2b/streams.py": True,
         "h2b/deeper/table.json": True,
         "scoring.py": True,
+        "exact.py": True,
         "../exchange/stage.py": True,
         "h2a/q1.py": False,
         "h3/__init__.py": False,

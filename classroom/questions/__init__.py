@@ -25,7 +25,7 @@ from classroom.exchange.conductor import Conductor, Order
 
 HERE = Path(__file__).resolve().parent
 # What a grading and its practice have in common, besides the lab's own folder.
-SHARED = (HERE.parent / "exchange", HERE / "scoring.py")
+SHARED = (HERE.parent / "exchange", HERE / "scoring.py", HERE / "exact.py")
 # What most labs use and see; a lab's module can name others in LIBRARIES and OPENS.
 DEFAULT_OPENS = ("classroom.lesson", "mlsecops.salary")
 DEFAULT_LIBRARIES = ("numpy", "pandas", "torch", "matplotlib.pyplot", "classroom.lesson", "joblib", "safetensors")

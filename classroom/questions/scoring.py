@@ -41,6 +41,12 @@ def draws(rng) -> random.Random:
     return random.Random(int(rng.integers(2**62)))  # noqa: S311 - reproducible cases, not secrets
 
 
+def shuffled(r: random.Random, inputs: list, cases: list) -> tuple[list, dict]:
+    """Inputs and their cases in another order, as a generator of questions returns them."""
+    order = r.sample(range(len(inputs)), len(inputs))
+    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+
+
 def graded(judge: Callable[[Sequence[Answer], list], Verdict]) -> Callable:
     """Wrap a judge: say plainly when there is nothing to judge, and turn whatever it stumbles over into a zero.
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from mlsecops.console import files_below
 from mlsecops.findings import FAIL, PASS, UNKNOWN, Finding, plain
 from mlsecops.leaks import code, history, notebooks
 from mlsecops.leaks.secrets import RULES, Hit, find, named
@@ -213,12 +214,12 @@ def files(path: Path) -> Iterator[Path]:
         yield path
         return
     try:
-        listed = history.run(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        listed = history.run(path, "ls-files", "-z", "--others", "--exclude-standard")
         listed += b"\0" + history.run(path, "ls-files", "-z", "--cached", "--recurse-submodules")
     except history.GitError:
-        for folder, folders, names in os.walk(path):
-            folders[:] = sorted(name for name in folders if name != ".git")
-            yield from (Path(folder) / name for name in sorted(names) if (Path(folder) / name).is_file())
+        for file in files_below(path):
+            if ".git" not in file.relative_to(path).parts and (file.is_file() or file.is_dir()):
+                yield file
         return
     for name in sorted(set(os.fsdecode(listed).split("\0")) - {""}):
         if (path / name).is_file() and not (path / name).is_symlink():

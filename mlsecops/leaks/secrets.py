@@ -185,7 +185,6 @@ _WORDS = re.compile(r"[a-z]{2,}\d{0,2}(?:[-_.](?:[a-z]{2,}\d{0,2}|\d{1,3}))+")  
 _HASH = re.compile(
     r"^0x[0-9a-fA-F]{40}$|^Ag[A-D][A-Za-z0-9+/]{60,}|^(?:sha(?:1|224|256|384|512)|md5|blake2b?|crc32)[-:$=]|^\$(?:2[aby]|argon2|6|5|pbkdf2)"
 )
-_UUID = re.compile(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _HASH_NAMES = re.compile(
     r"(?i)(?:sha\d*|md5|hash|digest|checksum|etag|integrity|commit|revision|fingerprint|signature)$"
 )

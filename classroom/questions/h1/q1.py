@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.h1.common import ZONES, exact, word
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.h1.common import ZONES, word
+from classroom.questions.scoring import draws, graded, shuffled
 
 
 def _generate(rng, hidden=False):
@@ -31,8 +32,7 @@ def _generate(rng, hidden=False):
             inputs.append((nodes, [list(flow) for flow in flows]))
             due = [list(flow) for flow in flows if nodes[flow[0]] != nodes[flow[1]]]
             cases.append({"kind": kind, "due": due, "bad": kind != "none crosses"})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.h1.common import ZONES, exact, word
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.h1.common import ZONES, word
+from classroom.questions.scoring import draws, graded, shuffled
 
 RULES = (
     ("S", "authenticated", lambda f: f["from_outside"]),
@@ -78,8 +79,7 @@ def _generate(rng, hidden=False):
             inputs.append((flows,))
             good = kind in ("within a zone", "all is in place")
             cases.append({"kind": kind, "due": _threats(flows), "bad": not good})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from classroom.questions import Question
-from classroom.questions.h1.common import strict
+from classroom.questions.exact import strict
 from classroom.questions.scoring import Case, draws, graded, shown
 
 Z, DRAWS, TOLERANCE = 1.6448536269514722, 400_000, 0.05

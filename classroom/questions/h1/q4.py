@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 from classroom.questions import Question
-from classroom.questions.h1.common import strict
-from classroom.questions.scoring import Case, draws, graded, shown
+from classroom.questions.exact import strict
+from classroom.questions.scoring import Case, draws, graded, shown, shuffled
 
 
 def _left(losses: dict, controls: list[dict], names) -> float:
@@ -78,8 +78,7 @@ def _generate(rng, hidden=False):
                     break
             inputs.append(given)
             cases.append({"kind": kind, "least": least, "given": list(given)})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

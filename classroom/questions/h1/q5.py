@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 from classroom.questions import Question
-from classroom.questions.h1.common import exact
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.scoring import draws, graded, shuffled
 
 GOOD = {
     "install": {"pins": "exact", "hashes": True},
@@ -119,8 +119,7 @@ def _generate(rng, hidden=False):
             _change(r, manifest, kind)
             inputs.append((manifest,))
             cases.append({"kind": kind, "due": _broken(manifest), "bad": kind not in FINE})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

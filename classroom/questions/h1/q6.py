@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.h1.common import exact, word
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.h1.common import word
+from classroom.questions.scoring import draws, graded, shuffled
 
 
 def _exposure(events: list[dict], now: int) -> dict:
@@ -63,8 +64,7 @@ def _generate(rng, hidden=False):
             r.shuffle(events)
             inputs.append((events, now))
             cases.append({"kind": kind, "due": _exposure(events, now), "bad": kind != "never pushed"})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

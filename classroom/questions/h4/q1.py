@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.h4.common import exact, name, text
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.h4.common import name, text
+from classroom.questions.scoring import draws, graded, shuffled
 
 SECRET = ("token", "key", "password", "secret", "api_key")
 
@@ -40,8 +41,7 @@ def _generate(rng, hidden=False):
             add("a database", f"postgresql+psycopg2://{user}:{word}@{host}/pay", f"postgresql+psycopg2://{host}/pay")
             twice = f"{plain}?{secret}={word}&{secret}={user}"
             add("twice", twice, f"{plain}?{secret}=removed&{secret}=removed")
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

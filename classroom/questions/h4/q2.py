@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 
 from classroom.questions import Question
-from classroom.questions.h4.common import cell, exact, name, notebook, stream, text
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.h4.common import cell, name, notebook, stream, text
+from classroom.questions.scoring import draws, graded, shuffled
 
 KEPT = ("kernelspec", "language_info")
 
@@ -82,8 +83,7 @@ def _generate(rng, hidden=False):
             made = notebook(cells, **metadata)
             inputs.append((made,))
             cases.append({"kind": kind, "due": _clean(made), "bad": kind not in ("tags that stay", "clean already")})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

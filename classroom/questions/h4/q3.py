@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.h4.common import a_key, exact, name, text
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import exact
+from classroom.questions.h4.common import a_key, name, text
+from classroom.questions.scoring import draws, graded, shuffled
 
 
 def _search(repository: dict, secret: str) -> dict:
@@ -108,8 +109,7 @@ def _generate(rng, hidden=False):
             repository = _history(r, kind, secret)
             inputs.append((repository, secret))
             cases.append({"kind": kind, "due": _search(repository, secret), "bad": kind != "another key"})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

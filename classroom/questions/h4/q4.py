@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from classroom.questions import Question
-from classroom.questions.h4.common import by_item, cell, name, notebook, stream, text
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import by_item
+from classroom.questions.h4.common import cell, name, notebook, stream, text
+from classroom.questions.scoring import draws, graded, shuffled
 
 
 def _file(r, kind: str) -> tuple[str, str, str | None]:
@@ -68,8 +69,7 @@ def _generate(rng, hidden=False):
             inputs.append(({path: content for path, content, *_ in mixed},))
             items = [{"kind": k, "path": path, "due": verdict, "bad": k != "clean"} for path, _, verdict, k in mixed]
             cases.append({"items": items})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

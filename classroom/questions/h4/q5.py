@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 
 from classroom.questions import Question
-from classroom.questions.h4.common import a_key, by_item, cell, name, notebook, stream, text
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import by_item
+from classroom.questions.h4.common import a_key, cell, name, notebook, stream, text
+from classroom.questions.scoring import draws, graded, shuffled
 
 
 def _encoded(content: str) -> str:
@@ -92,8 +93,7 @@ def _generate(rng, hidden=False):
                 cells.insert(r.randrange(len(cells) + 1), made)
             inputs.append((notebook(cells),))
             cases.append({"items": items, "ids": [one["id"] for one in cells]})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.h4.common import a_key, by_item, name, text
-from classroom.questions.scoring import draws, graded
+from classroom.questions.exact import by_item
+from classroom.questions.h4.common import a_key, name, text
+from classroom.questions.scoring import draws, graded, shuffled
 
 GONE = "[removed]"
 
@@ -72,8 +73,7 @@ def _generate(rng, hidden=False):
                 {"kind": one, "due": due, "bad": one not in GOOD} for one, (_, due) in zip(kinds, pairs, strict=True)
             ]
             cases.append({"items": items})
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

@@ -6,7 +6,7 @@ import math
 
 from classroom.questions import Question
 from classroom.questions.h5.common import close
-from classroom.questions.scoring import Case, by_control, draws, graded, shown
+from classroom.questions.scoring import Case, by_control, draws, graded, shown, shuffled
 
 
 def _psi(expected, actual) -> float | None:
@@ -47,8 +47,7 @@ def _generate(rng, hidden=False):
             pair[0][place] = pair[1][place] = 0
             add("a bin that is empty on both sides", *pair)
             add("a few queries", *([*counts(bins - 1, 0, 2), 1] for _ in range(2)))
-    order = r.sample(range(len(inputs)), len(inputs))
-    return [inputs[n] for n in order], {"cases": [cases[n] for n in order]}
+    return shuffled(r, inputs, cases)
 
 
 @graded

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from classroom.questions import Question
-from classroom.questions.scoring import Case, balance, by_control, draws, graded, shown
+from classroom.questions.exact import strict
+from classroom.questions.scoring import Case, draws, graded, shown
 
 _WORDS = (
     "queries gap_mean gap_cv hour countries density years_spread flags address_age key_age body_bytes seq_gap".split()
@@ -64,8 +65,7 @@ def _judge(answers, truth):
         "one-sided": ["leaks down"],
         "ties": ["tells in steps"],
     }
-    # Both sides count, and no kind may be missed altogether.
-    return min(by_control(cases, rules), balance(cases, rules), key=lambda verdict: verdict.score)
+    return strict(cases, rules)
 
 
 QUESTION = Question(

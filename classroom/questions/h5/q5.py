@@ -7,7 +7,6 @@ from dataclasses import replace
 from classroom.questions import Question
 from classroom.questions.scoring import Case, by_control, draws, graded, recognized, shown
 
-LABELS = ("none", "drift", "probing", "both")
 AGES, PLACES, QUIET = 10, 12, 24
 FULL = 0.8  # of a label's windows: chance decides one now and then
 
